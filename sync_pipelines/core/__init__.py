@@ -1,0 +1,1 @@
+"""The engine: windows, guarded upsert, archive, budgets, queue. Knows no vendor and no Dagster."""

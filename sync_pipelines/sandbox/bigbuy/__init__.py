@@ -1,0 +1,1 @@
+"""A look-alike of BigBuy's API."""

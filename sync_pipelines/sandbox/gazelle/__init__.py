@@ -1,0 +1,1 @@
+"""A look-alike of Gazelle's GraphQL API."""

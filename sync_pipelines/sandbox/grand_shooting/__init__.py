@@ -1,0 +1,1 @@
+"""A look-alike of Grand Shooting's API."""

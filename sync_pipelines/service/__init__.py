@@ -1,0 +1,1 @@
+"""The always-on process beside Dagster: webhook intake, status page, alerts, watchdog."""

@@ -1,0 +1,1 @@
+"""Amazon Selling Partner API: orders and order items per seller tenant."""

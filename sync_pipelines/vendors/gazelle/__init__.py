@@ -1,0 +1,1 @@
+"""Gazelle: clients, contacts, pianos, appointments, timeline."""

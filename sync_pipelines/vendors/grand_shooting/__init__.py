@@ -1,0 +1,1 @@
+"""Grand Shooting: one main catalogue fanned out to secondary accounts."""

@@ -1,0 +1,1 @@
+"""SendCloud: orders, parcels, tracking, labels."""

@@ -1,0 +1,1 @@
+"""Suppliers (BigBuy, AliExpress, …): products, stock, prices, order status, by one connector each."""
