@@ -38,10 +38,12 @@ from starlette.routing import BaseRoute, Route
 from sync_pipelines.sandbox.common.clock import Clock
 from sync_pipelines.sandbox.common.control import look_alike
 from sync_pipelines.sandbox.sendcloud.access import Endpoint, Gate, answer
+from sync_pipelines.sandbox.sendcloud.blobs import Blobs
 from sync_pipelines.sandbox.sendcloud.control import Control
 from sync_pipelines.sandbox.sendcloud.listing import Lists
 from sync_pipelines.sandbox.sendcloud.orders import Orders
 from sync_pipelines.sandbox.sendcloud.outage import Outage
+from sync_pipelines.sandbox.sendcloud.parcels import Parcels
 from sync_pipelines.sandbox.sendcloud.world import Account, World
 
 SIZES = {
@@ -72,9 +74,20 @@ def create_app(*, seed: int, size: str = "demo", clock: Clock | None = None, ord
         ("PATCH", "/orders/{id}", order_calls.patch),
         ("DELETE", "/orders/{id}", order_calls.delete),
     ]
+    parcel_calls = Parcels(lists)
+    v2: list[tuple[str, str, Endpoint]] = [
+        ("GET", "/parcels", parcel_calls.list),
+        ("POST", "/parcels", parcel_calls.create),
+        ("GET", "/parcels/statuses", parcel_calls.statuses),
+        ("GET", "/parcels/{id}", parcel_calls.get),
+        ("POST", "/parcels/{id}/cancel", parcel_calls.cancel),
+        ("GET", "/parcels/{id}/return_portal_url", parcel_calls.return_portal),
+        ("GET", "/integrations/{integration}/shipments", Blobs(lists).list),
+    ]
     routes: list[BaseRoute] = [
         Route(f"/api/v3{path}", outage.guard(gate.open(call)), methods=[method]) for method, path, call in v3
     ]
+    routes += [Route(f"/api/v2{path}", gate.open(call), methods=[method]) for method, path, call in v2]
     routes += [Route(path, gate.token, methods=["POST"]) for path in ("/oauth2/token", "/oauth2/token/")]
     return look_alike(routes, clock=clock, control=Control(world, gate, lists, outage).routes())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sync_pipelines.sandbox.sendcloud.chance import mix
@@ -190,6 +191,7 @@ def ean13(number: int) -> str:
     return f"{digits}{-total % 10}"
 
 
+@lru_cache(maxsize=8192)
 def product(seed: int, number: int) -> Product:
     """The ``number``-th product of a world."""
     chance = mix(seed, 7, number)

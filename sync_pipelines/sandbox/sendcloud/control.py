@@ -15,6 +15,7 @@ from sync_pipelines.sandbox.sendcloud import mutate
 from sync_pipelines.sandbox.sendcloud.access import Gate, answer
 from sync_pipelines.sandbox.sendcloud.listing import BREAKAGES, Lists, PageFault
 from sync_pipelines.sandbox.sendcloud.outage import Outage
+from sync_pipelines.sandbox.sendcloud.parcels import v2_parcel
 from sync_pipelines.sandbox.sendcloud.world import Account, Settings, World
 
 
@@ -47,7 +48,15 @@ class Control:
         """What a perfect client would have stored."""
         account = self._account(request.query_params.get("account"))
         streams = request.query_params.get("streams", "orders").split(",")
-        views: dict[str, Any] = {"orders": lambda: {str(key): account.order(key) for key in account.order_keys()}}
+        base = f"{request.url.scheme}://{request.url.netloc}{request.url.path.partition('/_control')[0]}/api"
+        views: dict[str, Any] = {
+            "orders": lambda: {str(key): account.order(key) for key in account.order_keys()},
+            "parcels": lambda: {
+                str(parcel.id): v2_parcel(account, shipping, parcel, base=base, full=True)
+                for shipping in account.shippings()
+                for parcel in shipping.parcels
+            },
+        }
         unknown = [stream for stream in streams if stream not in views]
         if unknown:
             return answer({"unknown": unknown, "known": list(views)}, 400)
