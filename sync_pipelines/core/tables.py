@@ -87,7 +87,7 @@ def child_table(
     The primary key is the parent's whole key followed by ``key``; the child repeats the parent's key columns by name.
     """
     parent_key = [column.name for column in parent.primary_key.columns]
-    table = Table(
+    return Table(
         name,
         metadata,
         *(Column(column.name, column.type, primary_key=True, comment=column.comment) for column in parent.primary_key.columns),
@@ -99,12 +99,27 @@ def child_table(
         comment=comment,
         info={PARENT: tuple(parent_key)},
     )
-    return table
 
 
 def key_names(table: Table) -> tuple[str, ...]:
     """The primary key's column names, ``account`` first."""
     return tuple(column.name for column in table.primary_key.columns)
+
+
+KEPT_BY = "sync_kept_by"
+"""Key of `Column.info` that names who writes the column instead of the guarded upsert."""
+
+
+def kept_by(writer: str, *columns: Column[Any]) -> list[Column[Any]]:
+    """Marks columns that follow other facts than their row's record, so the guarded upsert leaves them alone."""
+    for column in columns:
+        column.info[KEPT_BY] = writer
+    return list(columns)
+
+
+def is_upserted(column: Column[Any]) -> bool:
+    """Whether the guarded upsert writes this column."""
+    return column.computed is None and KEPT_BY not in column.info
 
 
 def _as_key(columns: Sequence[Column[Any]]) -> list[Column[Any]]:

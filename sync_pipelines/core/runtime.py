@@ -1,0 +1,28 @@
+"""What every entry point needs at hand: the database, the secrets, and one account's context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sync_pipelines.core.budget import Lane
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.vendor import AccountContext
+
+AccountSource = Callable[[str, Lane], AccountContext]
+"""Resolves ``vendor/name`` and a lane to a context by the active configuration; raises `errors.ConfigError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """An opened environment.
+
+    Attributes:
+        database: Pooled connections; closed by whoever opened the runtime.
+        account: Looks an account up in the active configuration.
+        account_ids: Ids of all configured accounts of the given account vendors.
+    """
+
+    database: Database
+    account: AccountSource
+    account_ids: Callable[[tuple[str, ...]], list[str]]

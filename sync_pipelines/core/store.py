@@ -1,0 +1,180 @@
+"""Storing a page: archive, parse, guarded upsert and dead letters, together or not at all.
+
+A record that cannot be parsed or stored becomes one dead letter; its page-mates are stored. Texts of dead letters name the field
+and the kind of fault, never the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+from pydantic import ValidationError
+
+from sync_pipelines.core import archive, dead_letters
+from sync_pipelines.core.errors import DataError
+from sync_pipelines.core.stream import Page, ParseContext, Stream, WriteContext
+from sync_pipelines.core.tables import key_names
+from sync_pipelines.core.upsert import Record, UpsertCounts, upsert
+
+_UNKNOWN_SAMPLES = 20
+
+
+@dataclass(slots=True)
+class StoreOutcome:
+    """What became of a page or a single record."""
+
+    fetched: int = 0
+    counts: UpsertCounts = field(default_factory=UpsertCounts)
+    dead_lettered: int = 0
+    unknown: int = 0
+    unknown_words: set[str] = field(default_factory=set)
+    keys: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A record that could not become a row."""
+
+    raw: bytes
+    key: str | None
+    cause: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Storer:
+    """Stores pages of one stream and account.
+
+    Args:
+        stream: The declaration.
+        account: ``vendor/name``.
+        run_id: The Dagster run that writes.
+        settings: The account's settings model.
+    """
+
+    stream: Stream[Any]
+    account: str
+    run_id: str
+    settings: Any
+
+    def page(self, connection: Connection[Any], page: Page, *, received_at: datetime) -> StoreOutcome:
+        """Archives and stores one page inside the caller's transaction.
+
+        Raises:
+            ContractError: The page's envelope is not what the stream's ``records`` expects.
+        """
+        archive.keep(
+            connection,
+            account=self.account,
+            stream=self.stream.key,
+            run_id=self.run_id,
+            source=page.source,
+            request=page.request,
+            body=page.body,
+            received_at=received_at,
+        )
+        raws = self.stream.records(page.body, page.source)
+        return self.raws(connection, raws, source=page.source, received_at=received_at)
+
+    def raws(self, connection: Connection[Any], raws: Sequence[bytes], *, source: str, received_at: datetime) -> StoreOutcome:
+        """Stores records given as JSON text: a page's, an archived page's, or a dead letter's edited one."""
+        records, broken = self.parse(raws, source=source, received_at=received_at)
+        outcome = StoreOutcome(fetched=len(raws))
+        self._store(connection, records, received_at, outcome, broken)
+        for record in records:
+            outcome.unknown += len(record.unknown)
+            if record.unknown and len(outcome.unknown_words) < _UNKNOWN_SAMPLES:
+                outcome.unknown_words.update(record.unknown)
+        for item in broken:
+            dead_letters.open_letter(
+                connection,
+                dead_letters.NewLetter(
+                    account=self.account,
+                    subject=self.stream.key,
+                    key=item.key or "",
+                    cause=item.cause,
+                    error=item.text,
+                    payload=item.raw,
+                    request=source,
+                    run_id=self.run_id,
+                    retry_queue=self.stream.retry_queue,
+                ),
+            )
+        outcome.dead_lettered = len(broken)
+        versions = {letter_key(record.key): record.version for record in records}
+        dead_letters.resolve_newer(connection, self.account, self.stream.key, versions, run_id=self.run_id)
+        return outcome
+
+    def parse(self, raws: Sequence[bytes], *, source: str, received_at: datetime) -> tuple[list[Record], list[Broken]]:
+        """Maps records one by one; those that cannot be mapped come back as `Broken`."""
+        context = ParseContext(self.account, source, received_at, self.settings)
+        records: list[Record] = []
+        broken: list[Broken] = []
+        for raw in raws:
+            try:
+                records.append(self.stream.parse(raw, context))
+            except ValidationError as error:
+                broken.append(Broken(raw, self.stream.key_of(raw, source), "ValidationError", describe(error)))
+            except DataError as error:
+                broken.append(Broken(raw, self.stream.key_of(raw, source), type(error).__name__, str(error)))
+        return records, broken
+
+    def _store(
+        self, connection: Connection[Any], records: list[Record], now: datetime, outcome: StoreOutcome, broken: list[Broken]
+    ) -> None:
+        """Stores records; halves a batch that the database refuses until the bad record stands alone."""
+        if not records:
+            return
+        try:
+            with connection.transaction():
+                context = WriteContext(self.account, self.run_id, now, self.settings)
+                kept = self.stream.before_store(connection, context, records) if self.stream.before_store else records
+                counts = upsert(
+                    connection,
+                    self.stream.table,
+                    kept,
+                    account=self.account,
+                    run_id=self.run_id,
+                    now=now,
+                    children=self.stream.children,
+                    version_is_read_time=self.stream.version_is_read_time,
+                )
+                counts.unchanged += len(records) - len(kept)
+                if self.stream.after_store:
+                    self.stream.after_store(connection, context, records)
+        except (psycopg.DataError, psycopg.IntegrityError, DataError) as error:
+            if len(records) == 1:
+                record = records[0]
+                text = str(error) if isinstance(error, DataError) else _refused(error, self.stream)
+                broken.append(Broken(record.raw, letter_key(record.key), type(error).__name__, text))
+                return
+            middle = len(records) // 2
+            self._store(connection, records[:middle], now, outcome, broken)
+            self._store(connection, records[middle:], now, outcome, broken)
+            return
+        outcome.counts.add(counts)
+        outcome.keys += [record.key for record in records]
+
+
+def letter_key(key: tuple[Any, ...]) -> str:
+    """A vendor key as the text under which dead letters know it."""
+    return "/".join(str(part) for part in key)
+
+
+def describe(error: ValidationError) -> str:
+    """Names the fields that are wrong and how, without their values."""
+    faults = [f"{'.'.join(str(part) for part in fault['loc']) or 'record'}: {fault['type']}" for fault in error.errors()]
+    return "; ".join(faults[:10]) + (f"; and {len(faults) - 10} more" if len(faults) > 10 else "")
+
+
+def _refused(error: psycopg.Error, stream: Stream[Any]) -> str:
+    column = error.diag.column_name or "a column"
+    state = error.diag.sqlstate or type(error).__name__
+    return (
+        f"{stream.table.fullname}: the database refuses the value of {column} ({state}); key columns {key_names(stream.table)[1:]}"
+    )
