@@ -60,6 +60,10 @@ class TransientError(RemoteError):
     """A time-out, a dropped connection or a 5xx: the same request may succeed later."""
 
 
+class DatabaseUnavailable(TransientError):
+    """Our own Postgres cannot be reached, or went away in the middle; the transaction is rolled back."""
+
+
 class UnclearOutcome(TransientError):
     """A request with side effects got no usable answer; ask the vendor before sending it again."""
 

@@ -1,0 +1,165 @@
+"""Connections to our Postgres: one small pool a process, and one kind of error when the server is away.
+
+URLs are plain ``postgresql://…``, as people put them into ``DATABASE_URL``. Messages never carry a password.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import psycopg
+import psycopg_pool
+
+from sync_pipelines.core.errors import ConfigError, DatabaseUnavailable
+
+MINIMUM_SERVER_VERSION = 140000
+"""PostgreSQL 14, as ``server_version_num`` counts."""
+
+_GONE = ("08", "57P01", "57P02", "57P03", "53300")
+"""SQLSTATEs (or classes) after which the same work may succeed on a new connection: lost, shut down, starting, full."""
+
+
+class Database:
+    """A pool of autocommit connections, opened with the first use.
+
+    Args:
+        url: ``postgresql://user:password@host:port/name``.
+        application_name: Shown in ``pg_stat_activity``.
+        max_connections: The most connections this process holds (see the connection budget in ``dagster.yaml``).
+        timeout_s: How long a caller waits for a connection, a restarting server included.
+    """
+
+    def __init__(
+        self, url: str, *, application_name: str = "sync-pipelines", max_connections: int = 4, timeout_s: float = 30
+    ) -> None:
+        self.url = plain_url(url)
+        self._application_name = application_name
+        self._lock = threading.Lock()
+        self._opened = False
+        self._pool = psycopg_pool.ConnectionPool(
+            self.url,
+            min_size=0,
+            max_size=max_connections,
+            open=False,
+            timeout=timeout_s,
+            max_idle=60,
+            kwargs={"autocommit": True, "application_name": application_name, "connect_timeout": 10},
+            check=psycopg_pool.ConnectionPool.check_connection,
+            num_workers=1,
+            name=application_name,
+        )
+
+    @contextmanager
+    def connect(self) -> Iterator[psycopg.Connection]:
+        """Lends an autocommit connection.
+
+        Raises:
+            DatabaseUnavailable: The server cannot be reached or went away.
+            ConfigError: The server is older than PostgreSQL 14.
+        """
+        self._open()
+        try:
+            with self._pool.connection() as connection:
+                try:
+                    yield connection
+                except psycopg.Error as error:
+                    if connection.closed or (error.sqlstate or "").startswith(_GONE):
+                        raise self._unavailable(error) from error
+                    raise
+        except psycopg_pool.PoolTimeout as error:
+            raise self._unavailable(error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection]:
+        """Lends a connection inside one transaction: committed at the end, rolled back on any error."""
+        with self.connect() as connection, connection.transaction():
+            yield connection
+
+    def close(self) -> None:
+        """Closes every idle connection; the object can not be used again."""
+        self._pool.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Database({safe_url(self.url)!r})"
+
+    def _open(self) -> None:
+        """Asks the server once, directly: the pool alone would hide why it cannot be reached."""
+        if self._opened:
+            return
+        with self._lock:
+            if self._opened:
+                return
+            try:
+                check_server(self.url)
+            except psycopg.OperationalError as error:
+                raise self._unavailable(error) from error
+            self._pool.open()
+            self._opened = True
+
+    def _unavailable(self, error: Exception) -> DatabaseUnavailable:
+        reason = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
+        return DatabaseUnavailable(
+            f"the database {safe_url(self.url)} is not reachable: {reason}. Check DATABASE_URL and that the server runs "
+            "(`sync-pipelines db status`)"
+        )
+
+
+def check_server(url: str, *, connect_timeout_s: int = 10) -> int:
+    """Connects once and returns ``server_version_num``.
+
+    Raises:
+        ConfigError: The server is older than PostgreSQL 14.
+        psycopg.OperationalError: The server cannot be reached or refuses us.
+    """
+    with psycopg.connect(url, autocommit=True, connect_timeout=connect_timeout_s) as connection:
+        version = connection.info.server_version
+    if version < MINIMUM_SERVER_VERSION:
+        raise ConfigError(
+            f"the database {safe_url(url)} is PostgreSQL {version // 10000}; sync-pipelines needs 14 or newer. "
+            "Upgrade the server, or unset DATABASE_URL to use the embedded one"
+        )
+    return version
+
+
+def plain_url(url: str) -> str:
+    """The URL as libpq reads it: ``postgres://`` and ``postgresql+driver://`` become ``postgresql://``.
+
+    Raises:
+        ConfigError: It is no Postgres URL.
+    """
+    parts = _split(url)
+    scheme = parts.scheme.split("+")[0]
+    if scheme not in {"postgres", "postgresql"}:
+        raise ConfigError(
+            "DATABASE_URL must look like postgresql://user:password@host:5432/database" + (f", not {scheme}://…" if scheme else "")
+        )
+    return urlunsplit(("postgresql", *parts[1:]))
+
+
+def driver_url(url: str, driver: str) -> str:
+    """The same database for SQLAlchemy with an explicit driver (``psycopg`` or ``psycopg2``)."""
+    return plain_url(url).replace("postgresql://", f"postgresql+{driver}://", 1)
+
+
+def safe_url(url: str) -> str:
+    """The URL without password and parameters, for messages."""
+    parts = _split(url)
+    host = parts.netloc.rpartition("@")
+    user = host[0].split(":")[0]
+    return urlunsplit((parts.scheme, f"{user}@{host[2]}" if user else host[2], parts.path, "", ""))
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise ConfigError("DATABASE_URL is not a URL; it must look like postgresql://user:password@host:5432/database") from error
