@@ -55,12 +55,14 @@ class Storer:
         account: ``vendor/name``.
         run_id: The Dagster run that writes.
         settings: The account's settings model.
+        compare_columns: Rewrite rows whose mapping changed, see `upsert.upsert`.
     """
 
     stream: Stream[Any]
     account: str
     run_id: str
     settings: Any
+    compare_columns: bool = False
 
     def page(self, connection: Connection[Any], page: Page, *, received_at: datetime) -> StoreOutcome:
         """Archives and stores one page inside the caller's transaction.
@@ -143,6 +145,7 @@ class Storer:
                     now=now,
                     children=self.stream.children,
                     version_is_read_time=self.stream.version_is_read_time,
+                    compare_columns=self.compare_columns,
                 )
                 counts.unchanged += len(records) - len(kept)
                 if self.stream.after_store:

@@ -285,13 +285,7 @@ class _Run:
     def _store(self, connection: Connection[Any], page: Page) -> StoreOutcome:
         outcome = self._storer.page(connection, page, received_at=_now(connection))
         totals = self._totals
-        totals.fetched += outcome.fetched
-        totals.inserted += outcome.counts.inserted
-        totals.updated += outcome.counts.updated
-        totals.unchanged += outcome.counts.unchanged
-        totals.stale += outcome.counts.stale
-        totals.deleted += outcome.counts.deleted
-        totals.dead_lettered += outcome.dead_lettered
+        totals.add(outcome.fetched, outcome.counts, outcome.dead_lettered)
         totals.unknown += outcome.unknown
         totals.unknown_words |= outcome.unknown_words
         return outcome

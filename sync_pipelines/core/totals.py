@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sync_pipelines.core.upsert import UpsertCounts
+
 
 class Status(StrEnum):
     """How a sync ended."""
@@ -60,6 +62,16 @@ class SyncTotals:
     stopped_because: str | None = None
     resume_at: datetime | None = None
     unknown_words: set[str] = field(default_factory=set)
+
+    def add(self, fetched: int, counts: UpsertCounts, dead_lettered: int) -> None:
+        """Adds what became of one page."""
+        self.fetched += fetched
+        self.inserted += counts.inserted
+        self.updated += counts.updated
+        self.unchanged += counts.unchanged
+        self.stale += counts.stale
+        self.deleted += counts.deleted
+        self.dead_lettered += dead_lettered
 
     @property
     def written(self) -> int:

@@ -3,25 +3,29 @@
 Nothing older overwrites something newer, a re-read that changes nothing writes nothing (no row, no WAL), and child rows are
 replaced as a set together with their parent. One batch goes through these steps inside the caller's transaction:
 
-1. ask with keys, versions and hashes alone which records would be written (left out while most are, as in a first load),
-2. COPY those into a temporary table that lives as long as the connection,
-3. drop by anti-join what is not newer and not different, so that equal rows are never locked or rewritten,
-4. ``INSERT … ON CONFLICT … DO UPDATE … WHERE newer`` the rest; the guard holds against concurrent writers,
+1. ask with keys, versions and hashes alone which records are new, different or stale; equal ones end here,
+2. COPY new ones straight into the table; if somebody else was quicker with one of them, that is undone and they join the others,
+3. COPY the others into a temporary table that lives as long as the connection,
+4. ``UPDATE … FROM`` it ``WHERE newer``, then ``INSERT … ON CONFLICT … DO UPDATE … WHERE newer`` what is missing: both guards hold
+   against concurrent writers,
 5. replace the child rows of those parents that were written.
 
-Staged ``raw`` stays text until a row is written, because parsing JSON is the dearest part of a write.
+A batch after one that was all new or mostly different skips the question. Staged ``raw`` stays text until a row is written,
+because parsing JSON is the dearest part of a write.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from functools import lru_cache
 from typing import Any, LiteralString
 
-from psycopg import Connection, sql
+import psycopg
+from psycopg import Connection, Cursor, sql
 from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
@@ -66,6 +70,12 @@ class Record:
     extra: Any = None
     unknown: tuple[str, ...] = ()
 
+    def digest(self) -> bytes:
+        """The content's hash."""
+        if self.content_hash is None:
+            self.content_hash = content_hash(self.raw)
+        return self.content_hash
+
 
 @dataclass(slots=True)
 class UpsertCounts:
@@ -96,6 +106,7 @@ def upsert(
     now: datetime,
     children: Sequence[Table] = (),
     version_is_read_time: bool = False,
+    compare_columns: bool = False,
 ) -> UpsertCounts:
     """Stores records and their children; the caller's transaction decides whether it happened.
 
@@ -109,12 +120,15 @@ def upsert(
         children: Tables made by `tables.child_table` for ``table``.
         version_is_read_time: The vendor has no change time. Then an equal record with a newer version is not written; with a
             vendor's own version it is, since otherwise a late version in between would win.
+        compare_columns: Rewrite a row of the same version also if only its typed columns differ, because the mapping changed
+            since it was written; dearer, for replay.
 
     Raises:
         DataError: A record repeats a child key.
         psycopg.DataError: Postgres refuses a value; isolate the record by storing halves.
     """
-    writer = _Writer(connection, table, tuple(children), account, run_id, now, version_is_read_time)
+    guard = _Guard(read_time=version_is_read_time, columns=compare_columns)
+    writer = _Writer(connection, table, tuple(children), account, run_id, now, guard)
     counts = UpsertCounts()
     batch: dict[tuple[Any, ...], Record] = {}
     repeats = 0
@@ -174,6 +188,50 @@ def tombstone(
     return counts
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row that storing would write.
+
+    Attributes:
+        key: The vendor's key.
+        columns: Old and new value by column; for a new row the old ones are ``None``.
+        is_new: Whether the row does not exist yet.
+    """
+
+    key: tuple[Any, ...]
+    columns: dict[str, tuple[Any, Any]]
+    is_new: bool
+
+
+def preview(connection: Connection[Any], table: Table, records: Iterable[Record], *, account: str) -> list[Change]:
+    """What `upsert` with ``compare_columns`` would change in the parent table; writes nothing but its temporary table.
+
+    Args:
+        connection: Inside a transaction.
+        table: Made by `tables.vendor_table`.
+        records: At most a few pages.
+        account: ``vendor/name``.
+    """
+    newest: dict[tuple[Any, ...], Record] = {}
+    for record in records:
+        if record.key not in newest or newest[record.key].version <= record.version:
+            newest[record.key] = record
+    statements = _statements(table)
+    with connection.cursor() as cursor:
+        statements.fill_stage(cursor, newest.values())
+        rows = cursor.execute(statements.changes, {"account": account}).fetchall()
+        cursor.execute(statements.empty_stage)
+    return [statements.change(row) for row in rows]
+
+
+class _Expected(Enum):
+    """What a batch is likely to be, after the one before it."""
+
+    ANYTHING = "anything"
+    NEW = "new"
+    DIFFERENT = "different"
+
+
 @dataclass(slots=True)
 class _Writer:
     """One batch after another into one table and its children."""
@@ -184,9 +242,8 @@ class _Writer:
     account: str
     run_id: str
     now: datetime
-    version_is_read_time: bool
-    mostly_written: bool = False
-    """Whether most of the last batch was written; then the next one is staged without asking first."""
+    guard: _Guard
+    expect: _Expected = _Expected.ANYTHING
 
     def write(self, records: list[Record]) -> UpsertCounts:
         gone = {record.key: record.version for record in records if record.deleted}
@@ -208,55 +265,90 @@ class _Writer:
         return counts
 
     def _write_living(self, records: list[Record]) -> UpsertCounts:
-        if self.mostly_written:
-            counts = self._stage_and_merge(records)
+        counts = UpsertCounts()
+        if self.expect is _Expected.NEW:
+            new, others = records, []
+        elif self.expect is _Expected.DIFFERENT or self.guard.columns:
+            new, others = [], records
         else:
-            writable, stale = self._probe(records)
-            counts = self._stage_and_merge(writable) if writable else UpsertCounts()
-            counts.stale += stale
-            counts.unchanged += len(records) - len(writable) - stale
-        self.mostly_written = counts.inserted + counts.updated > len(records) // 2
+            new, others, counts.stale = self._ask(records)
+            counts.unchanged = len(records) - len(new) - len(others) - counts.stale
+        if new:
+            if self._insert_new(new):
+                counts.inserted = len(new)
+            else:
+                others = new + others
+        if others:
+            counts.add(self._stage_and_merge(others))
+        if counts.inserted == len(records):
+            self.expect = _Expected.NEW
+        elif counts.updated > len(records) // 2:
+            self.expect = _Expected.DIFFERENT
+        else:
+            self.expect = _Expected.ANYTHING
         return counts
 
-    def _probe(self, records: list[Record]) -> tuple[list[Record], int]:
-        """The records that differ from what is stored, and how many others are older than it."""
-        statements = _statements(self.table)
+    def _ask(self, records: list[Record]) -> tuple[list[Record], list[Record], int]:
+        """Which records are new, which differ from their row, and how many are older than it."""
+        statement = _statements(self.table).ask(self.guard)
         keys = [[str(part) for part in column] for column in zip(*(record.key for record in records), strict=True)]
         versions = [record.version for record in records]
-        hashes = [record.content_hash or content_hash(record.raw) for record in records]
-        rows = self.connection.execute(
-            statements.probe(read_time=self.version_is_read_time), [*keys, versions, hashes, self.account]
-        ).fetchall()
-        writable = [records[position - 1] for position, is_stale in rows if not is_stale]
-        return writable, len(rows) - len(writable)
+        hashes = [record.digest() for record in records]
+        new: list[Record] = []
+        different: list[Record] = []
+        stale = 0
+        for position, verdict in self.connection.execute(statement, [*keys, versions, hashes, self.account]).fetchall():
+            if verdict == "new":
+                new.append(records[position - 1])
+            elif verdict == "different":
+                different.append(records[position - 1])
+            else:
+                stale += 1
+        return new, different, stale
+
+    def _insert_new(self, records: list[Record]) -> bool:
+        """COPY straight into the table; False, with nothing done, if one of the keys has appeared meanwhile."""
+        statements = _statements(self.table)
+        constant = (self.account, self.now, self.now, self.run_id)
+        try:
+            with self.connection.transaction(), self.connection.cursor() as cursor, cursor.copy(statements.copy_new) as copy:
+                for record in records:
+                    copy.write_row(
+                        (*statements.stage_row(record.key, record.row, record.raw, record.version, record.digest()), *constant)
+                    )
+        except psycopg.errors.UniqueViolation:
+            return False
+        for child in self.children:
+            self._replace_children(child, records, [])
+        return True
 
     def _stage_and_merge(self, records: list[Record]) -> UpsertCounts:
         statements = _statements(self.table)
         values = {"account": self.account, "run_id": self.run_id, "now": self.now}
+        counts = UpsertCounts()
         with self.connection.cursor() as cursor:
-            cursor.execute(statements.create_stage)
-            with cursor.copy(statements.copy) as copy:
-                for record in records:
-                    copy.write_row(statements.stage_row(record.key, record.row, record.raw, record.version, record.content_hash))
-            cursor.execute(statements.merge(read_time=self.version_is_read_time, keys=bool(self.children)), values)
-            if self.children:
-                written = {tuple(key): is_new for *key, is_new in cursor.fetchall()}
-                inserted, total = sum(written.values()), len(written)
-            else:
-                written = {}
-                inserted, total = cursor.fetchone() or (0, 0)
-            stale = 0
-            if total < len(records):
+            statements.fill_stage(cursor, records)
+            changed = [tuple(key) for key in cursor.execute(statements.update(self.guard), values).fetchall()]
+            counts.updated = len(changed)
+            inserted: list[tuple[str, ...]] = []
+            if len(changed) < len(records):
+                cursor.execute(statements.insert(self.guard), values)
+                for *key, is_new in cursor.fetchall():
+                    (inserted if is_new else changed).append(tuple(key))
+                counts.inserted, counts.updated = len(inserted), len(changed)
+            if len(changed) + len(inserted) < len(records):
                 cursor.execute(statements.count_stale, values)
-                stale = (cursor.fetchone() or (0,))[0]
+                counts.stale = (cursor.fetchone() or (0,))[0]
+            if self.children and self.guard.columns:
+                changed = [tuple(key) for key in cursor.execute(statements.current_keys, values).fetchall()]
             cursor.execute(statements.empty_stage)
-        if written:
+        counts.unchanged = len(records) - counts.inserted - counts.updated - counts.stale
+        written = {*changed, *inserted}
+        if self.children and written:
             accepted = [record for record in records if _key_text(record.key) in written]
-            changed = [key for key, is_new in written.items() if not is_new]
             for child in self.children:
                 self._replace_children(child, accepted, changed)
-        unchanged = len(records) - total - stale
-        return UpsertCounts(inserted=inserted, updated=total - inserted, unchanged=unchanged, stale=stale)
+        return counts
 
     def _replace_children(self, child: Table, parents: list[Record], changed: list[tuple[str, ...]]) -> None:
         statements = _statements(child)
@@ -272,13 +364,32 @@ class _Writer:
                         if key in seen:
                             raise DataError(f"{child.fullname}: {self.account} has a record with two child rows of the same key")
                         seen.add(key)
-                        raw = row.get("raw")
-                        copy.write_row(statements.stage_row(key, row, raw if raw is not None else encode_json(row), parent.version))
+                        raw = row["raw"] if "raw" in row else encode_json(row)
+                        copy.write_row(statements.stage_row(key, row, raw, parent.version, content_hash(raw)))
             if changed:
                 columns = [list(column) for column in zip(*changed, strict=True)]
                 cursor.execute(statements.prune(parent_key), [self.account, *columns])
             cursor.execute(statements.merge_child, {"account": self.account, "run_id": self.run_id, "now": self.now})
             cursor.execute(statements.empty_stage)
+
+
+@dataclass(frozen=True, slots=True)
+class _Guard:
+    """When the staged row ``s`` replaces the stored row ``t``; the fields are those of `upsert`."""
+
+    read_time: bool
+    columns: bool
+
+    def condition(self, typed: Sequence[str], json_columns: frozenset[str]) -> LiteralString:
+        newer: LiteralString = "t.version < s.version"
+        if self.read_time:
+            newer += " AND (t.content_hash <> s.content_hash OR t.deleted_at IS NOT NULL)"
+        differs: LiteralString = "t.content_hash <> s.content_hash"
+        if self.columns:
+            for name in typed:
+                cast = "::jsonb" if name in json_columns else ""
+                differs += f' OR t."{name}" IS DISTINCT FROM s."{name}"{cast}'  # type: ignore[assignment]  # names of our own declarations
+        return f"({newer}) OR (t.version = s.version AND t.deleted_at IS NULL AND ({differs}))"
 
 
 class _Statements:
@@ -297,24 +408,35 @@ class _Statements:
         self.create_stage = self._create_stage()
         self.empty_stage = SQL("TRUNCATE {}").format(self._stage)
         self.copy = SQL("COPY {} ({}) FROM STDIN").format(self._stage, _names(self._staged))
-        self._merges: dict[tuple[bool, bool], Composed] = {}
-        self._probes: dict[bool, Composed] = {}
-        self.merge_child = self._insert("t.version <> s.version OR t.content_hash <> s.content_hash")
-        self.count_stale = SQL("SELECT count(*) FROM {stage} s JOIN {target} t ON {joined} WHERE {stale}").format(
-            stage=self._stage, target=self._target, joined=self._joined(), stale=SQL(_STALE)
+        constant = ("account", "first_seen_at", "synced_at", "run_id")
+        self.copy_new = SQL("COPY {} ({}) FROM STDIN").format(self._target, _names((*self._staged, *constant)))
+        self._composed: dict[tuple[str, _Guard], Composed] = {}
+        self.current_keys = SQL(
+            "SELECT {keys} FROM {stage} s JOIN {stored} WHERE s.version = t.version AND t.deleted_at IS NULL"
+        ).format(keys=self._key_texts("t"), stage=self._stage, stored=self._stored())
+        child_differs: LiteralString = "t.version <> s.version OR t.content_hash <> s.content_hash"
+        self.merge_child = self._insert(child_differs, child_differs)
+        self.count_stale = SQL("SELECT count(*) FROM {stage} s JOIN {stored} WHERE {stale}").format(
+            stage=self._stage, stored=self._stored(), stale=SQL(_STALE)
         )
+        self.changes = self._changes()
         self.bury = self._bury()
 
-    def stage_row(
-        self, key: tuple[Any, ...], row: Mapping[str, Any], raw: bytes, version: datetime, digest: bytes | None = None
-    ) -> list[Any]:
+    def stage_row(self, key: tuple[Any, ...], row: Mapping[str, Any], raw: bytes, version: datetime, digest: bytes) -> list[Any]:
         """One staged row in the order of ``copy``."""
         values = list(key)
         for name in self._typed:
             value = row.get(name)
             values.append(encode_json(value).decode() if value is not None and name in self._json else value)
-        values += (raw.decode(), version, digest or content_hash(raw))
+        values += (raw.decode(), version, digest)
         return values
+
+    def change(self, row: Sequence[Any]) -> Change:
+        """One row of ``changes`` as a `Change`."""
+        keys, values = row[: len(self._vendor_key)], row[len(self._vendor_key) : -1]
+        names = (*self._typed, "version")
+        pairs = zip(names, values[: len(names)], values[len(names) :], strict=True)
+        return Change(tuple(keys), {name: (old, new) for name, old, new in pairs if old != new}, bool(row[-1]))
 
     def prune(self, parent_key: Sequence[str]) -> Composed:
         """Deletes child rows of changed parents (arrays of key texts) that are not staged any more."""
@@ -345,54 +467,91 @@ class _Statements:
         columns = SQL(", ").join(column(name) for name in self._staged)
         return SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({}) ON COMMIT DELETE ROWS").format(self._stage, columns)
 
-    def _joined(self) -> Composed:
-        same = SQL(" AND ").join(SQL("t.{0} = s.{0}").format(Identifier(name)) for name in self._vendor_key)
-        return SQL("t.account = %(account)s AND {}").format(same)
+    def _stored(self, *, account: LiteralString = "%(account)s", cast: bool = False) -> Composed:
+        """The stored row ``t`` of each staged row ``s``, always looked up by its key.
 
-    def merge(self, *, read_time: bool, keys: bool) -> Composed:
-        """Stage into target. Answers the written keys as text and whether each is new, or only ``(new, written)`` counts."""
-        if (read_time, keys) not in self._merges:
-            insert = self._insert(_differs(read_time=read_time))
-            names = SQL(", ").join(SQL("t.{}::text").format(Identifier(name)) for name in self._vendor_key)
-            statement = (
-                SQL("{} RETURNING {}, t.xmax = 0").format(insert, names)
-                if keys
-                else SQL(
-                    "WITH written AS ({} RETURNING t.xmax = 0 AS is_new)"
-                    " SELECT count(*) FILTER (WHERE is_new), count(*) FROM written"
-                ).format(insert)
-            )
-            self._merges[read_time, keys] = statement
-        return self._merges[read_time, keys]
+        OFFSET 0 keeps the planner from turning the look-up into a join over all of the account's rows, as it would on a table whose
+        statistics do not know yet how many there are.
+        """
+        same = SQL(" AND ").join(
+            SQL("x.{0} = s.{0}" + (f"::{_type_name(self.table, name)}" if cast else "")).format(Identifier(name))  # type: ignore[arg-type]  # our own declaration
+            for name in self._vendor_key
+        )
+        return SQL("LATERAL (SELECT x.*, x.ctid AS place FROM {} x WHERE x.account = {} AND {} OFFSET 0) t ON TRUE").format(
+            self._target, SQL(account), same
+        )
 
-    def probe(self, *, read_time: bool) -> Composed:
-        """Position (from 1) of each given key that would be written (false) or is older than the stored row (true).
+    def fill_stage(self, cursor: Cursor[Any], records: Iterable[Record]) -> None:
+        """Stages records of a parent table."""
+        cursor.execute(self.create_stage)
+        with cursor.copy(self.copy) as copy:
+            for record in records:
+                copy.write_row(self.stage_row(record.key, record.row, record.raw, record.version, record.digest()))
+
+    def ask(self, guard: _Guard) -> Composed:
+        """Position (from 1) and verdict of each given key that is not equal to its row: new, different or stale.
 
         Parameters: an array of text for each key column, versions, hashes, account.
         """
-        if read_time not in self._probes:
-            kinds = [_type_name(self.table, name) for name in self._vendor_key]
-            same = SQL(" AND ").join(
-                SQL("t.{0} = s.{0}::" + kind).format(Identifier(name)) for name, kind in zip(self._vendor_key, kinds, strict=True)
-            )
-            self._probes[read_time] = SQL(
-                "SELECT s.position, t.account IS NOT NULL AND NOT ({differs})"
-                " FROM unnest({arrays}, %b::timestamptz[], %b::bytea[])"
-                " WITH ORDINALITY AS s({names}, version, content_hash, position)"
-                " LEFT JOIN {target} t ON t.account = %s AND {same}"
-                " WHERE t.account IS NULL OR {differs} OR {stale}"
-            ).format(
-                arrays=SQL(", ").join([SQL("%b::text[]")] * len(self._vendor_key)),
-                names=_names(self._vendor_key),
-                target=self._target,
-                same=same,
-                differs=SQL("({})").format(SQL(_differs(read_time=read_time))),
-                stale=SQL("({})").format(SQL(_STALE)),
-            )
-        return self._probes[read_time]
+        return self._once("ask", guard, self._ask)
 
-    def _insert(self, condition: LiteralString) -> Composed:
-        """The guarded write; ``condition`` compares the stored row ``t`` with the staged row ``s``."""
+    def update(self, guard: _Guard) -> Composed:
+        """Writes staged rows over their stored rows; answers the written keys as text."""
+        return self._once("update", guard, self._update)
+
+    def insert(self, guard: _Guard) -> Composed:
+        """Writes staged rows that are not stored yet; answers keys as text and whether each was new."""
+        return self._once("insert", guard, self._insert_missing)
+
+    def _once(self, name: str, guard: _Guard, compose: Callable[[_Guard], Composed]) -> Composed:
+        if (name, guard) not in self._composed:
+            self._composed[name, guard] = compose(guard)
+        return self._composed[name, guard]
+
+    def _ask(self, guard: _Guard) -> Composed:
+        return SQL(
+            "SELECT s.position, CASE WHEN t.account IS NULL THEN 'new' WHEN {differs} THEN 'different' ELSE 'stale' END"
+            " FROM unnest({arrays}, %b::timestamptz[], %b::bytea[]) WITH ORDINALITY AS s({names}, version, content_hash, position)"
+            " LEFT JOIN {stored}"
+            " WHERE t.account IS NULL OR {differs} OR {stale}"
+        ).format(
+            arrays=SQL(", ").join([SQL("%b::text[]")] * len(self._vendor_key)),
+            names=_names(self._vendor_key),
+            stored=self._stored(account="%s", cast=True),
+            differs=SQL(guard.condition((), self._json)),
+            stale=SQL(_STALE),
+        )
+
+    def _update(self, guard: _Guard) -> Composed:
+        written = (*self._typed, "raw", "version", "content_hash")
+        return SQL(
+            "UPDATE {target} AS u SET {updates}, deleted_at = NULL, synced_at = %(now)s, run_id = %(run_id)s"
+            " FROM (SELECT s.*, t.place FROM {stage} s JOIN {stored} WHERE {differs}) s"
+            " WHERE u.ctid = s.place RETURNING {keys}"
+        ).format(
+            target=self._target,
+            updates=SQL(", ").join(
+                SQL("{0} = s.{0}::jsonb" if name in {"raw", *self._json} else "{0} = s.{0}").format(Identifier(name))
+                for name in written
+            ),
+            stage=self._stage,
+            stored=self._stored(),
+            differs=SQL(guard.condition(self._typed, self._json)),
+            keys=self._key_texts("u"),
+        )
+
+    def _insert_missing(self, guard: _Guard) -> Composed:
+        insert = self._insert("FALSE", guard.condition((), self._json))
+        return SQL("{} RETURNING {}, t.xmax = 0").format(insert, self._key_texts("t"))
+
+    def _key_texts(self, alias: LiteralString) -> Composed:
+        return SQL(", ").join(SQL(alias + ".{}::text").format(Identifier(name)) for name in self._vendor_key)
+
+    def _insert(self, writes: LiteralString, guard: LiteralString) -> Composed:
+        """Inserts staged rows that are missing or for which ``writes`` holds; on conflict ``guard`` decides.
+
+        Both compare the stored row ``t`` with the staged row ``s``.
+        """
         json_columns = {"raw", *self._json}
         staged = SQL(", ").join(
             SQL("s.{}::jsonb" if name in json_columns else "s.{}").format(Identifier(name)) for name in self._staged
@@ -401,18 +560,35 @@ class _Statements:
         return SQL(
             "INSERT INTO {target} AS t ({staged_names}, account, first_seen_at, synced_at, run_id)"
             " SELECT {staged}, %(account)s, %(now)s, %(now)s, %(run_id)s"
-            " FROM {stage} s LEFT JOIN {target} t ON {joined} WHERE t.account IS NULL OR {writes}"
+            " FROM {stage} s LEFT JOIN {stored} WHERE t.account IS NULL OR {writes}"
             " ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE {guard}"
         ).format(
             target=self._target,
             staged_names=_names(self._staged),
             staged=staged,
             stage=self._stage,
-            joined=self._joined(),
-            writes=SQL(condition),
+            stored=self._stored(),
+            writes=SQL(writes),
             key=_names(self.key),
             updates=SQL(", ").join(SQL("{0} = excluded.{0}").format(Identifier(name)) for name in updates),
-            guard=SQL(condition.replace("s.", "excluded.")),
+            guard=SQL(guard.replace("s.", "excluded.")),
+        )
+
+    def _changes(self) -> Composed:
+        names = (*self._typed, "version")
+        old = SQL(", ").join(SQL("t.{}").format(Identifier(name)) for name in names)
+        new = SQL(", ").join(SQL("s.{}::jsonb" if name in self._json else "s.{}").format(Identifier(name)) for name in names)
+        return SQL(
+            "SELECT {keys}, {old}, {new}, t.account IS NULL FROM {stage} s LEFT JOIN {stored}"
+            " WHERE t.account IS NULL OR {differs} ORDER BY {keys}"
+        ).format(
+            keys=SQL(", ").join(SQL("s.{}").format(Identifier(name)) for name in self._vendor_key),
+            old=old,
+            new=new,
+            stage=self._stage,
+            target=self._target,
+            stored=self._stored(),
+            differs=SQL("({})").format(SQL(_Guard(read_time=False, columns=True).condition(self._typed, self._json))),
         )
 
     def _bury(self) -> Composed:
@@ -427,15 +603,6 @@ class _Statements:
 
 _STALE: LiteralString = "s.version < t.version OR (s.version = t.version AND t.deleted_at IS NOT NULL)"
 """The staged row ``s`` is older than the stored row ``t``; a tombstone wins over an update of its own time."""
-
-
-def _differs(*, read_time: bool) -> LiteralString:
-    """Condition under which the staged row ``s`` replaces the stored row ``t``."""
-    newer: LiteralString = "t.version < s.version"
-    if read_time:
-        newer += " AND (t.content_hash <> s.content_hash OR t.deleted_at IS NOT NULL)"
-    same_time: LiteralString = "t.version = s.version AND t.deleted_at IS NULL AND t.content_hash <> s.content_hash"
-    return f"({newer}) OR ({same_time})"
 
 
 @lru_cache(maxsize=256)
