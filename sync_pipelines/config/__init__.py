@@ -1,0 +1,21 @@
+"""``accounts.yaml`` and the environment as typed settings; nothing else in the product reads ``os.environ``."""
+
+from sync_pipelines.config.alerts import AlertSettings
+from sync_pipelines.config.database import available_database, embedded_server
+from sync_pipelines.config.environment import Environment
+from sync_pipelines.config.loading import load_config, parse_config
+from sync_pipelines.config.models import Account, Config
+from sync_pipelines.config.references import Reference, SecretLookup
+
+__all__ = [
+    "Account",
+    "AlertSettings",
+    "Config",
+    "Environment",
+    "Reference",
+    "SecretLookup",
+    "available_database",
+    "embedded_server",
+    "load_config",
+    "parse_config",
+]

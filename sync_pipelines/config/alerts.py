@@ -1,0 +1,58 @@
+"""Who is told what, and by which way."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sync_pipelines.config.references import Reference
+
+Severity = Literal["info", "warning", "error"]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EmailSettings(_Shape):
+    """A mail relay; any SMTP server will do."""
+
+    host: str = Field(min_length=1, description="The relay's host name")
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = Field(default="starttls", description="none only for a relay on this machine")
+    username: str | None = None
+    password: Reference | None = None
+    sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", description="From address")
+
+
+class SlackSettings(_Shape):
+    """A bot's token, or an incoming webhook."""
+
+    token: Reference | None = None
+    webhook_url: Reference | None = None
+    channel: str | None = Field(default=None, description="Default channel of the token")
+
+
+class Person(_Shape):
+    """Somebody to tell, and what they want to hear."""
+
+    name: str = Field(min_length=1)
+    email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
+    slack: str | None = Field(default=None, description="Channel or member id")
+    email_from: Severity | None = Field(default="warning", description="Least severity sent by e-mail; null: none")
+    slack_from: Severity | None = Field(default="warning", description="Least severity sent to Slack; null: none")
+
+
+class AlertSettings(_Shape):
+    """Channels, people and the limits of the rules."""
+
+    email: EmailSettings | None = None
+    slack: SlackSettings | None = None
+    people: list[Person] = []
+    status_url: str | None = Field(default=None, description="Address of the status page in messages")
+    dagster_url: str | None = Field(default=None, description="Address of the Dagster UI in messages")
+    queue_waiting: int = Field(default=10_000, ge=1, description="Waiting tasks of a queue above which people are told")
+    error_standing_minutes: int = Field(default=30, ge=1, description="How long an error may stand")
+    expiry_days: int = Field(default=14, ge=1, description="How long before its end a secret or token is reported")
+    messages_every_minutes: int = Field(default=60, ge=1, description="Least time between two messages to one person")
