@@ -99,8 +99,8 @@ def _walk(model: type[BaseModel], data: Any, location: Sequence[int | str]) -> t
     for index, part in enumerate(location):
         known = {name for one in models for name, info in one.model_fields.items() for name in (info.alias or name,)}
         is_last = index == len(location) - 1
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
-            data = data[part]
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int)):
+            data = data[part]  # type: ignore[index]  # mypy does not see that a list's part is an int here
         elif not (is_last and isinstance(part, str) and isinstance(data, dict) and part in known):
             continue
         where.append(part)

@@ -1,0 +1,5 @@
+"""The one object that ``workspace.yaml`` loads."""
+
+from dagster import Definitions
+
+defs = Definitions()
