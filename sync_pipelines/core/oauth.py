@@ -51,7 +51,7 @@ oauth_tokens = Table(
 )
 
 
-class RefreshRefused(AuthError):  # noqa: N818 - named like its siblings in core/errors.py
+class RefreshRefused(AuthError):
     """The token endpoint refuses the credentials. ``code`` is its error code (``invalid_grant``)."""
 
     def __init__(self, account: str, code: str, *, status: int | None = None, body: bytes = b"") -> None:

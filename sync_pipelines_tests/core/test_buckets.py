@@ -121,7 +121,7 @@ def test_at_saturation_nearly_all_permitted_calls_are_used(name, workers, window
 
 def test_a_lower_lane_leaves_the_reserve_of_the_higher_ones():
     simulation = Simulation(VENDORS["amazon search"])
-    taken = {lane: 0 for lane in Lane}
+    taken = dict.fromkeys(Lane, 0)
     for lane in (Lane.BACKFILL, Lane.WEBHOOK, Lane.LIVE):
         while simulation.ask(lane, there=0, back=0) <= 0:
             taken[lane] += 1

@@ -18,7 +18,7 @@ import msgspec
 
 from sync_pipelines.core.budget import BucketSpec
 from sync_pipelines.core.errors import ContractError, SyncError, TransientError
-from sync_pipelines.core.http import HttpClient, Response
+from sync_pipelines.core.http import CallStats, HttpClient, Response
 from sync_pipelines.core.jsons import Json
 from sync_pipelines.vendors.sendcloud.faults import explain, parse_faults, still_processing
 
@@ -104,6 +104,11 @@ class SendCloudClient:
 
     def __init__(self, http: HttpClient) -> None:
         self.http = http
+
+    @property
+    def stats(self) -> CallStats:
+        """Counts of this client's calls."""
+        return self.http.stats
 
     # -- orders -----------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,46 @@
+"""SendCloud for the rest of the product: how to connect an account, and how to tell whether it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sync_pipelines.core.budget import Budget
+from sync_pipelines.core.errors import SyncError
+from sync_pipelines.core.http import HttpClient
+from sync_pipelines.core.vendor import AccountContext, CheckItem, Vendor
+from sync_pipelines.vendors.sendcloud import streams
+from sync_pipelines.vendors.sendcloud.client import BUCKETS, SendCloudClient, basic_auth, classify
+
+
+@contextmanager
+def connect(account: AccountContext) -> Iterator[SendCloudClient]:
+    """Opens a client for one account; all of the account's keys share its budget."""
+    http = HttpClient(
+        account=account.id,
+        base_url=account.base_url,
+        budget=Budget(account.database, account.id, account.lane, BUCKETS),
+        auth=basic_auth(account.credentials["public_key"], account.credentials["secret_key"]),
+        classify=classify,
+    )
+    with http:
+        yield SendCloudClient(http)
+
+
+def check(client: SendCloudClient) -> list[CheckItem]:
+    """Tries the credentials and the permission to read orders and shipments."""
+    items: list[CheckItem] = []
+    tries = {
+        "credentials": lambda: f"integration {client.auth_metadata().get('integration_id')}",
+        "read orders": lambda: f"{next(client.orders(page_size=1)).count} on the first page",
+        "read shipments": lambda: f"{next(client.shipments(page_size=1)).count} on the first page",
+    }
+    for what, attempt in tries.items():
+        try:
+            items.append(CheckItem(what, is_ok=True, detail=attempt()))
+        except SyncError as error:
+            items.append(CheckItem(what, is_ok=False, detail=str(error)))
+    return items
+
+
+VENDOR = Vendor(name="sendcloud", streams=(streams.orders, streams.parcels), connect=connect, check=check)
