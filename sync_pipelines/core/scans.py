@@ -198,8 +198,8 @@ class Scan:
 
     def _hold(self, connection: Connection[Any], due: Sequence[tuple[str, ...]], living: int) -> str:
         text = (
-            f"brake: {len(due)} of {living} rows of {self.stream} at {self.account} are gone from the vendor's list; nothing is deleted"
-            " until `sync-pipelines holds confirm` says so"
+            f"brake: {len(due)} of {living} rows of {self.stream} at {self.account} are gone from the vendor's list;"
+            " nothing is deleted until `sync-pipelines holds confirm` says so"
         )
         connection.execute(
             "INSERT INTO sync.holds (account, subject, kind, detail, opened_at)"

@@ -104,12 +104,11 @@ class Storer:
                     payload=item.raw,
                     request=source,
                     run_id=self.run_id,
-                    retry_queue=self.stream.retry_queue,
+                    retry=self.stream.retry_queue,
                 ),
             )
         outcome.dead_lettered = len(broken)
-        versions = {letter_key(record.key): record.version for record in records}
-        dead_letters.resolve_newer(connection, self.account, self.stream.key, versions, run_id=self.run_id)
+        dead_letters.resolve_newer(connection, self.account, self.stream.key, [letter_key(key) for key in outcome.keys])
         return outcome
 
     def parse(self, raws: Sequence[bytes], *, source: str, received_at: datetime) -> tuple[list[Record], list[Broken]]:

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from psycopg import Connection
 from sqlalchemy import Table
 
+from sync_pipelines.core.dead_letters import RetryQueue
 from sync_pipelines.core.upsert import Record
 from sync_pipelines.core.windows import Window
 
@@ -168,7 +169,7 @@ class Stream(Generic[ClientT]):
     freshness: timedelta = timedelta(hours=1)
     sweeps: tuple[Sweep, ...] = ()
     deletes: DeletePolicy = field(default_factory=DeletePolicy)
-    retry_queue: str | None = None
+    retry_queue: RetryQueue | None = None
     max_runtime: timedelta = timedelta(minutes=20)
     kinds: frozenset[str] = frozenset({"postgres"})
 

@@ -1,7 +1,7 @@
 """SendCloud's streams: orders and parcels.
 
-What the API cannot tell, and how it is covered (facts §3.2): orders can be filtered only by day and only by the shop's own times, so
-a delta overlaps by a day and reads what was updated *or* created; a change that moves SendCloud's ``modified_at`` alone shows up
+What the API cannot tell, and how it is covered (facts §3.2): orders can be filtered only by day and only by the shop's own times,
+so a delta overlaps by a day and reads what was updated *or* created; a change that moves SendCloud's ``modified_at`` alone shows up
 through shipments, whose change time is a real filter, and through a nightly sweep of the last 30 days.
 """
 
@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import msgspec
 
+from sync_pipelines.core.dead_letters import RetryQueue
 from sync_pipelines.core.errors import RemoteError, Throttled
 from sync_pipelines.core.stream import Page, Stream, Sweep
 from sync_pipelines.core.windows import Window
@@ -22,8 +23,8 @@ from sync_pipelines.vendors.sendcloud.client import ListPage, SendCloudClient
 
 log = logging.getLogger(__name__)
 
-RETRY_QUEUE = "sendcloud-dlq"
-"""Queue that retries broken records after 5, 10 and 20 minutes."""
+RETRY_QUEUE = RetryQueue("sendcloud-dlq", (timedelta(minutes=5), timedelta(minutes=10), timedelta(minutes=20)))
+"""Broken records are tried again three times, then wait for a person."""
 
 _DAY = timedelta(days=1)
 _BY_AGE = "pk"

@@ -1,0 +1,97 @@
+"""Sends dead letters of streams once more: read anew from the vendor where that is possible, else the kept (or edited) payload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sync_pipelines.core import dead_letters
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.dead_letters import Letter
+from sync_pipelines.core.errors import RemoteError, Throttled
+from sync_pipelines.core.store import StoreOutcome, Storer
+from sync_pipelines.core.stream import Stream
+
+
+@dataclass(slots=True)
+class Resent:
+    """What became of letters sent again."""
+
+    resolved: int = 0
+    retrying: int = 0
+    opened: int = 0
+    postponed: int = 0
+
+
+def resend(
+    stream: Stream[Any], letter: Letter, *, database: Database, run_id: str, settings: Any, client: Any | None
+) -> str | None:
+    """Tries to store one letter's record; returns why it failed, or ``None`` after resolving it.
+
+    Args:
+        stream: The letter's stream.
+        letter: With its payload, edited or not.
+        database: Where it is.
+        run_id: The run that writes.
+        settings: The account's settings model.
+        client: To read the record anew; ``None``, or an edited payload, sends the payload itself.
+
+    Raises:
+        RemoteError: The vendor could not be asked; the letter stays as it is.
+    """
+    storer = Storer(stream, letter.account, run_id, settings)
+    now = datetime.now(UTC)
+    page = None
+    if client is not None and stream.fetch_one is not None and letter.original is None and not letter.key.startswith("digest:"):
+        page = stream.fetch_one(client, letter.key)
+    with database.transaction() as connection:
+        if page is not None:
+            outcome = storer.page(connection, page, received_at=now)
+        else:
+            outcome = storer.raws(connection, [letter.payload], source=letter.request, received_at=now)
+        if outcome.dead_lettered or not outcome.fetched:
+            return _reason(outcome, database, letter)
+        dead_letters.resolve(connection, [letter.id], by=f"run {run_id}")
+    return None
+
+
+def retry_due(
+    stream: Stream[Any], *, database: Database, run_id: str, settings: Any, client: Any, account: str, limit: int = 200
+) -> Resent:
+    """Retries the letters of one stream and account whose time has come, one transaction each."""
+    done = Resent()
+    retry = stream.retry_queue
+    if retry is None:
+        return done
+    with database.transaction() as connection:
+        letters = [
+            one
+            for one in dead_letters.due(connection, retry.name, limit=limit)
+            if one.account == account and one.subject == stream.key
+        ]
+    for letter in letters:
+        try:
+            reason = resend(stream, letter, database=database, run_id=run_id, settings=settings, client=client)
+        except Throttled:
+            done.postponed += 1
+            continue
+        except RemoteError as error:
+            reason = f"{type(error).__name__}: the vendor could not be asked again"
+        if reason is None:
+            done.resolved += 1
+            continue
+        with database.transaction() as connection:
+            if dead_letters.failed_again(connection, letter, reason, retry):
+                done.opened += 1
+            else:
+                done.retrying += 1
+    return done
+
+
+def _reason(outcome: StoreOutcome, database: Database, letter: Letter) -> str:
+    if not outcome.fetched:
+        return "the vendor no longer has this record"
+    with database.connect() as connection:
+        found = dead_letters.find(connection, ids=[letter.id])
+    return found[0].error if found else "still broken"
