@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 
 import uvicorn
 from starlette.applications import Starlette
@@ -12,6 +13,11 @@ from starlette.routing import BaseRoute, Mount, Route
 
 VENDORS = ("sendcloud", "amazon", "gazelle", "bigbuy", "aliexpress", "grand_shooting")
 """Every look-alike; each is a module ``sandbox.<vendor>.app`` with ``create_app(seed, size) -> Starlette``."""
+
+
+def available() -> tuple[str, ...]:
+    """The look-alikes that this checkout has."""
+    return tuple(vendor for vendor in VENDORS if find_spec(f"sync_pipelines.sandbox.{vendor}.app"))
 
 
 def create_app(vendors: tuple[str, ...] = VENDORS, *, seed: int = 1, size: str = "demo") -> Starlette:

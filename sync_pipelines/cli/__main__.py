@@ -1,0 +1,5 @@
+"""``python -m sync_pipelines.cli``."""
+
+from sync_pipelines.cli import main
+
+main()

@@ -1,0 +1,67 @@
+"""``accounts``: what is configured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from sync_pipelines.cli import output
+from sync_pipelines.config import Account, Environment, load_config
+from sync_pipelines.core.errors import ConfigError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group."""
+    group = typer.Typer(help="The configured accounts.", no_args_is_help=True)
+    group.command("list")(list_accounts)
+    group.command("register")(register_accounts)
+    app.add_typer(group, name="accounts")
+
+
+def list_accounts() -> None:
+    """Lists the accounts and whether their credentials are there; never shows one."""
+    config = load_config(Environment.read().config_path)
+    output.rows(
+        [_row(account) for account in config.accounts],
+        {"id": "account", "base_url": "address", "credentials": "credentials", "missing": "missing"},
+        empty=f"no accounts in {config.source}",
+    )
+
+
+def register_accounts() -> None:
+    """Tells Dagster of the accounts, so that each has its partitions; `up` and `demo` do it themselves."""
+    from sync_pipelines.preparation import prepare
+
+    environment = Environment.read()
+    config = load_config(environment.config_path)
+    environment.enter(prepare(environment).database_url)
+    from dagster import DagsterInstance
+
+    added: dict[str, list[str]] = {}
+    with DagsterInstance.get() as instance:
+        for vendor in sorted({account.vendor for account in config.accounts}):
+            wanted = config.account_ids((vendor,))
+            name = f"{vendor}_accounts"
+            new = sorted(set(wanted) - set(instance.get_dynamic_partitions(name)))
+            if new:
+                instance.add_dynamic_partitions(name, new)
+            added[vendor] = new
+    output.result({"added": added}, "\n".join(f"{vendor}: {', '.join(new) or 'known'}" for vendor, new in added.items()))
+
+
+def _row(account: Account) -> dict[str, Any]:
+    missing = []
+    for name, reference in account.credentials.items():
+        try:
+            reference.resolve(where=account.place, account=account.id, secrets=lambda _name, _account: b"looked up when used")
+        except ConfigError:
+            missing.append(name)
+    return {
+        "id": account.id,
+        "vendor": account.vendor,
+        "base_url": account.base_url,
+        "credentials": [f"{name}: {reference.described}" for name, reference in account.credentials.items()],
+        "missing": missing or None,
+        "place": account.place,
+    }

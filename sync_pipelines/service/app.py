@@ -1,0 +1,46 @@
+"""The always-on process beside Dagster: an ASGI application with health, readiness and whatever parts are mounted into it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.errors import SyncError
+
+
+def create_app(database: Database, *, routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """The application.
+
+    Args:
+        database: Its pool; closed with the application.
+        routes: The parts: webhook intake, status page, JSON.
+    """
+
+    async def alive(_: Request) -> Response:
+        return JSONResponse({"alive": True})
+
+    async def ready(_: Request) -> Response:
+        try:
+            await run_in_threadpool(_ask, database)
+        except SyncError:
+            return JSONResponse({"ready": False, "reason": "the database does not answer"}, status_code=503)
+        return JSONResponse({"ready": True})
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(database.close)
+
+    return Starlette(routes=[Route("/healthz", alive), Route("/readyz", ready), *routes], lifespan=lifespan)
+
+
+def _ask(database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute("select 1")

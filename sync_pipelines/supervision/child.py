@@ -1,0 +1,109 @@
+"""One supervised process: how it is started, when it is ready, what it says, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+LineSink = Callable[[str, str], None]
+"""Takes a child's name and one line of its output."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """What to run.
+
+    Attributes:
+        name: Prefix of its lines.
+        command: Program and arguments.
+        environment: All of its variables.
+        is_ready: Asked until true; ``None`` with ``ready_line``.
+        ready_line: Text of an output line after which it is ready.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    is_ready: Callable[[], bool] | None = None
+    ready_line: str | None = None
+
+
+class RunningChild:
+    """A started child; leads a process group of its own, so that it ends with everything it started.
+
+    Args:
+        child: What to run.
+        sink: Takes its lines.
+    """
+
+    def __init__(self, child: Child, sink: LineSink) -> None:
+        self.child = child
+        self.last_lines: deque[str] = deque(maxlen=15)
+        self._sink = sink
+        self._has_said_ready = threading.Event()
+        self._process = subprocess.Popen(
+            child.command,
+            env=dict(child.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+            errors="replace",
+        )
+        self._reader = threading.Thread(target=self._read, name=f"lines of {child.name}", daemon=True)
+        self._reader.start()
+
+    @property
+    def group(self) -> int:
+        """Its process group."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """``None`` while it runs."""
+        return self._process.poll()
+
+    def is_ready(self) -> bool:
+        """Whether it does its work."""
+        if self.exit_code is not None:
+            return False
+        if self.child.ready_line is not None:
+            return self._has_said_ready.is_set()
+        return self.child.is_ready is None or self.child.is_ready()
+
+    def has_processes(self) -> bool:
+        """Whether anything of its group is left."""
+        self._process.poll()
+        return _signal_group(self.group, 0)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal to the whole group."""
+        _signal_group(self.group, number)
+
+    def wait_for_lines(self) -> None:
+        """After its end: until its last line has been passed on."""
+        self._reader.join(timeout=2)
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            text = line.rstrip()
+            self.last_lines.append(text)
+            if self.child.ready_line and self.child.ready_line in text:
+                self._has_said_ready.set()
+            self._sink(self.child.name, text)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

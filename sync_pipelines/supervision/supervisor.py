@@ -1,0 +1,169 @@
+"""Keeps children running until told to stop: waits for readiness, restarts what dies with back-off, ends all of them together."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sync_pipelines.core.errors import TransientError
+from sync_pipelines.core.guard import ProcessGuard
+from sync_pipelines.supervision.child import Child, LineSink, RunningChild
+
+POLL_S = 0.2
+STARTUP_S = 180.0
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 30.0
+STEADY_S = 60.0
+"""A child that ran this long is restarted at once again."""
+
+STARTS_BEFORE_GIVING_UP = 3
+"""A child that ends so often before it was ever ready is not going to be."""
+
+GRACE_S = 8.0
+"""Between SIGTERM and SIGKILL; with the database's own stop everything has ended within 15 s."""
+
+
+@dataclass
+class _Watched:
+    """A child over all of its lives."""
+
+    child: Child
+    running: RunningChild | None = None
+    started_at: float = 0.0
+    starts: int = 0
+    was_ready: bool = False
+    backoff: float = FIRST_BACKOFF_S
+    due_at: float = 0.0
+    last_lines: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Supervisor:
+    """Runs children.
+
+    Args:
+        guard: Ends the children should this process be killed.
+        sink: Takes every line of every child.
+        report: Takes what happened to a child, for a person.
+    """
+
+    guard: ProcessGuard
+    sink: LineSink
+    report: Callable[[str], None]
+    _watched: list[_Watched] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def start(self, children: Sequence[Child]) -> None:
+        """Starts these children together and waits until all of them are ready; returns early if a stop is asked for.
+
+        Raises:
+            TransientError: One can not be started; the message ends with its last lines.
+        """
+        new = [_Watched(child) for child in children]
+        self._watched += new
+        for watched in new:
+            self._launch(watched)
+        deadline = time.monotonic() + STARTUP_S
+        while not self._stop.is_set():
+            self._revive()
+            waiting = [watched for watched in new if not self._has_become_ready(watched)]
+            if not waiting:
+                return
+            for watched in waiting:
+                if watched.starts >= STARTS_BEFORE_GIVING_UP and watched.running is None:
+                    raise TransientError(self._complaint(watched, "does not start"))
+            if time.monotonic() > deadline:
+                raise TransientError(self._complaint(waiting[0], f"is not ready after {STARTUP_S:.0f} s"))
+            self._stop.wait(POLL_S)
+
+    def watch(self, each_round: Callable[[], None] = lambda: None) -> None:
+        """Restarts what dies until a stop is asked for; calls ``each_round`` about five times a second."""
+        while not self._stop.wait(POLL_S):
+            self._revive()
+            for watched in self._watched:
+                self._has_become_ready(watched)
+            each_round()
+
+    def stop(self) -> None:
+        """Ends all children and everything they started: asked first, forced after a grace."""
+        self._stop.set()
+        running = [watched.running for watched in self._watched if watched.running]
+        for child in running:
+            child.signal(signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_S
+        while any(child.has_processes() for child in running) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for child in running:
+            if child.has_processes():
+                self.report(f"{child.child.name} did not stop in {GRACE_S:.0f} s and is killed")
+                child.signal(signal.SIGKILL)
+            child.wait_for_lines()
+            self.guard.forget(child.group)
+
+    @contextmanager
+    def stopping_on_signals(self) -> Iterator[None]:
+        """Within it, SIGINT, SIGTERM and SIGHUP end `start` and `watch`; the caller then calls `stop`."""
+        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stop.is_set()
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if not self._stop.is_set():
+            self.report(f"{signal.Signals(number).name}: stopping")
+        self._stop.set()
+
+    def _launch(self, watched: _Watched) -> None:
+        watched.running = RunningChild(watched.child, self.sink)
+        self.guard.watch(watched.running.group)
+        watched.started_at = time.monotonic()
+        watched.starts += 1
+
+    def _revive(self) -> None:
+        now = time.monotonic()
+        for watched in self._watched:
+            if watched.running is None:
+                is_hopeless = not watched.was_ready and watched.starts >= STARTS_BEFORE_GIVING_UP
+                if now >= watched.due_at and not is_hopeless:
+                    self._launch(watched)
+                continue
+            code = watched.running.exit_code
+            if code is None:
+                continue
+            if now - watched.started_at > STEADY_S:
+                watched.backoff = FIRST_BACKOFF_S
+            self.report(f"{watched.child.name} ended ({_ending(code)}); starting it again in {watched.backoff:.0f} s")
+            watched.running.signal(signal.SIGKILL)
+            watched.running.wait_for_lines()
+            self.guard.forget(watched.running.group)
+            watched.last_lines = list(watched.running.last_lines)
+            watched.running = None
+            watched.due_at = now + watched.backoff
+            watched.backoff = min(watched.backoff * 2, LONGEST_BACKOFF_S)
+
+    def _has_become_ready(self, watched: _Watched) -> bool:
+        """Whether it was ready at least once since its last start was reported."""
+        if watched.running is None or (not watched.was_ready and not watched.running.is_ready()):
+            return False
+        if not watched.was_ready:
+            watched.was_ready = True
+            self.report(f"{watched.child.name} is ready after {time.monotonic() - watched.started_at:.1f} s")
+        return True
+
+    def _complaint(self, watched: _Watched, what: str) -> str:
+        lines = list(watched.running.last_lines) if watched.running else watched.last_lines
+        return f"{watched.child.name} {what}. Its last lines:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _ending(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
