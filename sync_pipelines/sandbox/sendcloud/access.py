@@ -39,6 +39,18 @@ def v3_error(status: int, code: str | None, detail: str, **more: Any) -> Respons
     return answer({"errors": [{"status": str(status), "code": code, "detail": detail, **more}]}, status)
 
 
+def read_json(body: bytes) -> Any:
+    """The body of a V3 call.
+
+    Raises:
+        RefusedError: It is not JSON.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise RefusedError(v3_error(400, "invalid", f"JSON parse error - {error}", source={"pointer": "/data"})) from error
+
+
 def v2_error(request: Request, status: int, message: str) -> Response:
     """V2's error object."""
     path = request.url.path

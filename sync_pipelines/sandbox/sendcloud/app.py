@@ -15,7 +15,7 @@ OAuth: ``POST …/sendcloud/oauth2/token`` with the same pairs. Webhook signatur
 
 Control routes besides the common ones; ``account`` is ``main`` unless given:
 
-``GET  /_control/truth?streams=orders``  ``{stream: {id: record}}`` as a perfect client would have read them
+``GET  /_control/truth``     ``?streams=orders,parcels,shipments``: ``{stream: {id: record}}`` as a perfect client reads it
 ``POST /_control/mutate``    ``{"operations", "seed", "kinds": [update, items, status, touch, create, ship, parcel, delete]}``
 ``POST /_control/churn``     the same with ``{"every": pages, "times", "stream"}``: changes while a client pages; ``DELETE`` ends it
 ``POST /_control/orders``    one change: ``{"kind", "order"}``; ``{"kind": "create"}``; ``{"put": order}``
@@ -25,26 +25,31 @@ Control routes besides the common ones; ``account`` is ``main`` unless given:
 ``POST /_control/v3``        ``{"down": true, "kind": "status"|"html"|"forbidden", "status", "path"}``
 ``POST /_control/settings``  `world.Settings`: quotas, delays, 429 style, OAuth only, failing carriers; ``GET`` reads them
 ``POST /_control/world``     ``{"orders", "products", "history_days"}``: starts over, up to 1,000,000 orders
+``POST /_control/methods``   gives every V2 shipping method another id
+``POST /_control/webhooks/send``  `webhooks.Campaign`: changes parcels and tells ``url``, out of order, twice, forged, or not at all
 ``DELETE /_control/tokens``  revokes OAuth tokens
 """
 
 from __future__ import annotations
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from sync_pipelines.sandbox.common.clock import Clock
 from sync_pipelines.sandbox.common.control import look_alike
-from sync_pipelines.sandbox.sendcloud.access import Endpoint, Gate, answer
+from sync_pipelines.sandbox.sendcloud import documents, reference, ship_orders, tracking
+from sync_pipelines.sandbox.sendcloud.access import Endpoint, Gate
 from sync_pipelines.sandbox.sendcloud.blobs import Blobs
 from sync_pipelines.sandbox.sendcloud.control import Control
 from sync_pipelines.sandbox.sendcloud.listing import Lists
 from sync_pipelines.sandbox.sendcloud.orders import Orders
 from sync_pipelines.sandbox.sendcloud.outage import Outage
 from sync_pipelines.sandbox.sendcloud.parcels import Parcels
-from sync_pipelines.sandbox.sendcloud.world import Account, World
+from sync_pipelines.sandbox.sendcloud.shipments import Shipments
+from sync_pipelines.sandbox.sendcloud.world import World
+
+Call = tuple[str, str, Endpoint]
+"""Method, path, handler."""
 
 SIZES = {
     "demo": {"orders": 150, "products": 60, "history_days": 40},
@@ -65,33 +70,70 @@ def create_app(*, seed: int, size: str = "demo", clock: Clock | None = None, ord
     sizes = SIZES[size] | ({"orders": orders} if orders is not None else {})
     world = World(seed=seed, clock=clock, **sizes)
     gate, lists, outage = Gate(world), Lists(), Outage()
-    order_calls = Orders(lists)
-    v3: list[tuple[str, str, Endpoint]] = [
-        ("GET", "/user/auth/metadata", auth_metadata),
-        ("GET", "/orders", order_calls.list),
-        ("POST", "/orders", order_calls.upsert),
-        ("GET", "/orders/{id}", order_calls.get),
-        ("PATCH", "/orders/{id}", order_calls.patch),
-        ("DELETE", "/orders/{id}", order_calls.delete),
-    ]
-    parcel_calls = Parcels(lists)
-    v2: list[tuple[str, str, Endpoint]] = [
-        ("GET", "/parcels", parcel_calls.list),
-        ("POST", "/parcels", parcel_calls.create),
-        ("GET", "/parcels/statuses", parcel_calls.statuses),
-        ("GET", "/parcels/{id}", parcel_calls.get),
-        ("POST", "/parcels/{id}/cancel", parcel_calls.cancel),
-        ("GET", "/parcels/{id}/return_portal_url", parcel_calls.return_portal),
-        ("GET", "/integrations/{integration}/shipments", Blobs(lists).list),
-    ]
     routes: list[BaseRoute] = [
-        Route(f"/api/v3{path}", outage.guard(gate.open(call)), methods=[method]) for method, path, call in v3
+        Route(f"/api/v3{path}", outage.guard(gate.open(call)), methods=[method]) for method, path, call in v3_calls(lists)
     ]
-    routes += [Route(f"/api/v2{path}", gate.open(call), methods=[method]) for method, path, call in v2]
+    routes += [Route(f"/api/v2{path}", gate.open(call), methods=[method]) for method, path, call in v2_calls(lists)]
     routes += [Route(path, gate.token, methods=["POST"]) for path in ("/oauth2/token", "/oauth2/token/")]
     return look_alike(routes, clock=clock, control=Control(world, gate, lists, outage).routes())
 
 
-async def auth_metadata(account: Account, request: Request) -> Response:
-    """``GET /v3/user/auth/metadata``: whose key this is."""
-    return answer({"data": {"user_id": account.profile.user_id, "integration_id": request.state.key.integration}})
+def v3_calls(lists: Lists) -> list[Call]:
+    """Everything below ``/api/v3``; the first path that fits is taken."""
+    orders, shipments = Orders(lists), Shipments(lists)
+    return [
+        ("GET", "/user/auth/metadata", reference.auth_metadata),
+        ("GET", "/orders", orders.list),
+        ("POST", "/orders", orders.upsert),
+        ("POST", "/orders/create-labels-async", ship_orders.create_labels),
+        ("POST", "/orders/create-label-sync", ship_orders.create_label),
+        ("GET", "/orders/{id}", orders.get),
+        ("PATCH", "/orders/{id}", orders.patch),
+        ("DELETE", "/orders/{id}", orders.delete),
+        ("GET", "/shipments", shipments.list),
+        ("POST", "/shipments", shipments.create),
+        ("POST", "/shipments/announce", shipments.announce),
+        ("POST", "/shipments/announce-with-shipping-rules", shipments.announce_by_rules),
+        ("POST", "/shipments/create-with-shipping-rules", shipments.create_by_rules),
+        ("GET", "/shipments/{id}", shipments.get),
+        ("POST", "/shipments/{id}/cancel", shipments.cancel),
+        ("GET", "/shipments/{id}/return-portal-url", shipments.return_portal),
+        ("GET", "/parcels/statuses", reference.v3_statuses),
+        ("GET", "/parcels/tracking/{number}", tracking.v3_tracking),
+        ("GET", "/parcels/{id}/documents/{type}", documents.v3_document),
+        ("GET", "/parcel-documents/{type}", documents.v3_documents),
+        ("GET", "/contracts", reference.contracts),
+        ("GET", "/addresses/sender-addresses", reference.sender_addresses),
+        ("GET", "/integrations", reference.v3_integrations),
+        ("GET", "/integrations/{id}", reference.v3_integration),
+        ("PATCH", "/integrations/{id}", reference.v3_integration),
+        ("POST", "/shipping-options", reference.shipping_options),
+        ("POST", "/fetch-shipping-options", reference.shipping_options),
+        ("POST", "/compat/shipping-options", reference.compat_options),
+    ]
+
+
+def v2_calls(lists: Lists) -> list[Call]:
+    """Everything below ``/api/v2``; the first path that fits is taken."""
+    parcels = Parcels(lists)
+    return [
+        ("GET", "/user", reference.v2_user),
+        ("GET", "/parcels", parcels.list),
+        ("POST", "/parcels", parcels.create),
+        ("GET", "/parcels/statuses", parcels.statuses),
+        ("GET", "/parcels/{id}", parcels.get),
+        ("POST", "/parcels/{id}/cancel", parcels.cancel),
+        ("GET", "/parcels/{id}/return_portal_url", parcels.return_portal),
+        ("GET", "/parcels/{id}/documents/{type}", documents.v2_document),
+        ("POST", "/labels", documents.v2_bulk_labels),
+        ("GET", "/labels/{id:int}", documents.v2_label),
+        ("GET", "/labels/{printer}", documents.v2_print),
+        ("GET", "/labels/{printer}/{id}", documents.v2_print),
+        ("GET", "/tracking/{number}", tracking.v2_tracking),
+        ("GET", "/carriers", reference.v2_carriers),
+        ("GET", "/shipping_methods", reference.shipping_methods),
+        ("GET", "/shipping_methods/{id}", reference.shipping_method),
+        ("GET", "/user/addresses/sender", reference.v2_senders),
+        ("GET", "/integrations", reference.v2_integrations),
+        ("GET", "/integrations/{integration}/shipments", Blobs(lists).list),
+    ]

@@ -73,7 +73,7 @@ def blob(account: Account, key: int) -> dict[str, Any]:
         "created_at": shop_time(meta.created),
         "currency": currency if currency in V2_CURRENCIES else None,
         "customs_invoice_nr": "",
-        "customs_shipment_type": None,
+        "customs_shipment_type": 2,
         "email": address.get("email") or "nobody@example.com",
         "external_order_id": meta.order_id,
         "external_shipment_id": None,

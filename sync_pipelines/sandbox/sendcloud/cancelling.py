@@ -63,7 +63,7 @@ def _agree(account: Account, shipping: Shipping) -> Callable[[], None]:
 
 def _set_all(account: Account, shipping: Shipping, status: int) -> None:
     for parcel in shipping.parcels:
-        moment = max(account.now, parcel.updated + 1)
+        moment = max(account.now, parcel.updated + 1000)
         parcel.history.append((moment, status))
         parcel.updated = moment
     account.keep_shipping(shipping)

@@ -134,6 +134,18 @@ FIRST_NAMES = ("Ada", "Björn", "Chloé", "Dmitri", "Elif", "François", "Grete"
 LAST_NAMES = ("Example", "Sample", "Muster", "Exemple", "Ejemplo", "Esempio", "O'Test", "van der Proef")
 STREETS = ("Example Street", "Rue de l'Exemple", "Musterweg", "Proeflaan", "Calle Ejemplo")
 
+ADDRESS_FIELDS = (
+    "name",
+    "company_name",
+    "address_line_1",
+    "house_number",
+    "address_line_2",
+    "postal_code",
+    "city",
+    "po_box",
+    "state_province_code",
+    "country_code",
+)
 SENDERS: tuple[dict[str, Any], ...] = (
     {
         "id": 92001,

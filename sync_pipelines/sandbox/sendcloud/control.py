@@ -16,6 +16,8 @@ from sync_pipelines.sandbox.sendcloud.access import Gate, answer
 from sync_pipelines.sandbox.sendcloud.listing import BREAKAGES, Lists, PageFault
 from sync_pipelines.sandbox.sendcloud.outage import Outage
 from sync_pipelines.sandbox.sendcloud.parcels import v2_parcel
+from sync_pipelines.sandbox.sendcloud.rendering import v3_shipment
+from sync_pipelines.sandbox.sendcloud.webhooks import Campaign, send
 from sync_pipelines.sandbox.sendcloud.world import Account, Settings, World
 
 
@@ -41,6 +43,8 @@ class Control:
             Route("/_control/v3", self.v3, methods=["POST"]),
             Route("/_control/settings", self.settings, methods=["GET", "POST"]),
             Route("/_control/world", self.world, methods=["POST"]),
+            Route("/_control/methods", self.methods, methods=["POST"]),
+            Route("/_control/webhooks/send", self.webhooks, methods=["POST"]),
             Route("/_control/tokens", self.tokens, methods=["DELETE"]),
         ]
 
@@ -48,7 +52,7 @@ class Control:
         """What a perfect client would have stored."""
         account = self._account(request.query_params.get("account"))
         streams = request.query_params.get("streams", "orders").split(",")
-        base = f"{request.url.scheme}://{request.url.netloc}{request.url.path.partition('/_control')[0]}/api"
+        base = _api_url(request)
         views: dict[str, Any] = {
             "orders": lambda: {str(key): account.order(key) for key in account.order_keys()},
             "parcels": lambda: {
@@ -56,6 +60,7 @@ class Control:
                 for shipping in account.shippings()
                 for parcel in shipping.parcels
             },
+            "shipments": lambda: {one.id: v3_shipment(one, base=base) for one in account.shippings() if one.has_label},
         }
         unknown = [stream for stream in streams if stream not in views]
         if unknown:
@@ -155,6 +160,18 @@ class Control:
         )
         return answer({name: account.generator.count for name, account in self._world.accounts.items()})
 
+    async def methods(self, request: Request) -> Response:
+        """Gives every V2 shipping method another id."""
+        account = self._account((await _body(request)).get("account"))
+        account.method_epoch += 1
+        return answer({"epoch": account.method_epoch})
+
+    async def webhooks(self, request: Request) -> Response:
+        """Runs a `Campaign`; answers when it is over."""
+        body = await _body(request)
+        account = self._account(body.pop("account", None))
+        return answer(await send(account, Campaign(**body), base=_api_url(request)))
+
     async def tokens(self, _: Request) -> Response:
         """Revokes every OAuth token."""
         self._gate.revoke_tokens()
@@ -178,6 +195,10 @@ class Control:
                 seed=churn.get("seed", 0) + self._pages,
                 kinds=tuple(churn.get("kinds", ())),
             )
+
+
+def _api_url(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}{request.url.path.partition('/_control')[0]}/api"
 
 
 async def _body(request: Request) -> Any:

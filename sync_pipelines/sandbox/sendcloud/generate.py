@@ -17,6 +17,7 @@ from sync_pipelines.sandbox.sendcloud.catalogue import (
     NO_LABEL,
     OPTIONS,
     SENDERS,
+    STATUSES,
     STREETS,
     Option,
     Product,
@@ -97,6 +98,25 @@ class Shipping:
     def has_label(self) -> bool:
         """Whether it was announced, or tried to be, so that V3 lists it."""
         return any(parcel.status != NO_LABEL for parcel in self.parcels)
+
+    @property
+    def updated(self) -> int:
+        """When a parcel of it last changed."""
+        return max(parcel.updated for parcel in self.parcels)
+
+    def words(self, name: str) -> set[str]:
+        """The values V3's list compares its filters with."""
+        if name == "parcel_status":
+            known = [STATUSES[parcel.status] for parcel in self.parcels]
+            return {str(status.id) for status in known} | {status.code for status in known}
+        if name == "tracking_number":
+            return {parcel.tracking_number for parcel in self.parcels}
+        values = {
+            "external_reference_id": self.external_reference_id,
+            "order_number": self.order_name,
+            "integration_id": self.integration,
+        }
+        return {str(values[name])}
 
 
 def price(cents: int, currency: str) -> dict[str, Any]:

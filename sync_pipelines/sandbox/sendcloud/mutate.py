@@ -151,8 +151,8 @@ def next_status(parcel: Parcel, chance: random.Random) -> int:
 
 
 def set_status(account: Account, shipping: Shipping, parcel: Parcel, status_id: int) -> None:
-    """Gives a parcel a status, now; two changes within one microsecond keep their order."""
-    moment = max(account.now, parcel.updated + 1)
+    """Gives a parcel a status, now; changes are a millisecond apart at least, the resolution of webhooks."""
+    moment = max(account.now, parcel.updated + 1000)
     parcel.history.append((moment, status_id))
     parcel.updated = moment
     if status_id != NO_LABEL and parcel.announced is None:

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sync_pipelines.sandbox.sendcloud.access import RefusedError, answer, v3_error
+from sync_pipelines.sandbox.sendcloud.access import RefusedError, answer, read_json, v3_error
 from sync_pipelines.sandbox.sendcloud.chance import micros
 from sync_pipelines.sandbox.sendcloud.checks import Complaint, check_order
 from sync_pipelines.sandbox.sendcloud.generate import DAY
@@ -53,7 +52,7 @@ class Orders:
 
     async def upsert(self, account: Account, request: Request) -> Response:
         """``POST /orders``: up to 100, all or nothing, stored a moment later."""
-        body = _json(request, await request.body())
+        body = read_json(await request.body())
         if not isinstance(body, list):
             return v3_error(400, "non_field_errors", "Wrong request format, expected list of objects", title="Wrong format")
         if len(body) > 100:
@@ -81,7 +80,7 @@ class Orders:
     async def patch(self, account: Account, request: Request) -> Response:
         """``PATCH /orders/{id}``: only what is sent changes; items are matched by name and can be neither added nor removed."""
         key = self._existing(account, request)
-        change = _json(request, await request.body())
+        change = read_json(await request.body())
         if not isinstance(change, dict):
             return v3_error(400, "non_field_errors", "Wrong request format, expected object", title="Wrong format")
         order = copy.deepcopy(account.order(key) or {})
@@ -203,13 +202,6 @@ def _page_size(text: str | None) -> int:
         return min(max(int(float(text or 100)), 1), 200)
     except (ValueError, OverflowError):
         return 100
-
-
-def _json(request: Request, body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
-        raise RefusedError(v3_error(400, "invalid", f"JSON parse error - {error}", source={"pointer": "/data"})) from error
 
 
 def _merge(target: dict[str, Any], change: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from sync_pipelines.sandbox.sendcloud.chance import micros, v2_time
 from sync_pipelines.sandbox.sendcloud.generate import Parcel, Shipping
 from sync_pipelines.sandbox.sendcloud.listing import Lists
 from sync_pipelines.sandbox.sendcloud.paging import Cursor, InvalidCursorError, page
+from sync_pipelines.sandbox.sendcloud.urls import api_url
 from sync_pipelines.sandbox.sendcloud.world import Account
 
 PAGE = 100
@@ -76,12 +77,6 @@ class Parcels:
         if shipping is None:
             raise RefusedError(v2_error(request, 404, "No Parcel matches the given query."))
         return owned(account, int(key))
-
-
-def api_url(request: Request) -> str:
-    """Where the API is mounted, for the links in answers."""
-    path = request.url.path
-    return f"{request.url.scheme}://{request.url.netloc}{path[: path.index('/api/') + 4]}"
 
 
 def owned(account: Account, parcel_id: int) -> tuple[Shipping, Parcel]:

@@ -36,6 +36,10 @@ class Settings:
     oauth_only: bool = False
     closed_status: int = 403
     """Answer of the closed ``POST /v2/parcels``; not documented."""
+    label_in_list: bool = False
+    """Whether ``create-label-sync`` answers as its example (a list with ``label``) instead of its schema."""
+    hidden_options: list[str] = field(default_factory=list)
+    """Shipping options that are no longer offered."""
     failing_carriers: list[str] = field(default_factory=list)
     """Carriers whose announcements end as 201 (or ANNOUNCEMENT_FAILED later) with an error."""
 
@@ -102,6 +106,7 @@ class Account:
         self.profile, self.generator, self.clock, self.settings = profile, generator, clock, settings
         self.broken: dict[int, str] = {}
         self.method_epoch = 0
+        self.webhooks: dict[int, str | None] = {}
         self.throttled = 0
         self._orders: dict[int, dict[str, Any]] = {}
         self._metas: dict[int, Meta] = {}
@@ -173,6 +178,13 @@ class Account:
     def meta(self, key: int) -> Meta:
         """What lists know of an existing order."""
         return self._metas.get(key) or self.generator.meta(key - self.generator.first_order_id)
+
+    def orders_numbered(self, number: str) -> list[int]:
+        """Ids of the orders with this number, oldest first; numbers are not unique across integrations."""
+        place = number.removeprefix("SO-")
+        near = int(place) - 10_000 + self.generator.first_order_id if place.isascii() and place.isdigit() else -1
+        candidates = {near, near + 1, *(key for key, meta in self._metas.items() if meta.order_number == number)}
+        return sorted(key for key in candidates if self.order(key) is not None and self.meta(key).order_number == number)
 
     def order_keys(self) -> Iterator[int]:
         """Ids of all orders, oldest first."""
