@@ -148,16 +148,18 @@ class Generator:
 
     def meta(self, i: int) -> Meta:
         """What lists need to know of order ``i``, without making it."""
+        created, updated, modified = self.times(i)
+        status = self._status(mix(self.seed, self.account, i), created)
+        integration = self.integrations[i % len(self.integrations)]
+        return Meta(created, updated, modified, integration, status[0], self._number(i), self._order_id(i))
+
+    def times(self, i: int) -> tuple[int, int | None, int]:
+        """When the shop created and last changed order ``i``, and when SendCloud last did."""
         chance = mix(self.seed, self.account, i)
         step = (self.end - self.start) // max(self.count, 1)
         created = (self.start + i * step + chance % max(step, 1)) // 1000 * 1000
         later = min(chance // 7 % (5 * DAY), self.end - created) // 1000 * 1000
-        updated = None if chance % 1000 < 60 else created + later
-        status = self._status(i, chance, created)
-        integration = self.integrations[i % len(self.integrations)]
-        return Meta(
-            created, updated, created + later + chance % 90_000_000, integration, status[0], self._number(i), self._order_id(i)
-        )
+        return created, None if chance % 1000 < 60 else created + later, created + later + chance % 90_000_000
 
     def order(self, i: int) -> dict[str, Any]:
         """Order ``i`` as ``GET /v3/orders`` shows it."""
@@ -168,7 +170,7 @@ class Generator:
         items = [self._item(i, place, currency) for place in range(1 + chance // 16 % 4)]
         goods = sum(round(item["total_price"]["value"] * 100) for item in items)
         shipping = 495 if goods < 5000 else 0
-        status = self._status(i, mix(self.seed, self.account, i), meta.created)
+        status = self._status(mix(self.seed, self.account, i), meta.created)
         details: dict[str, Any] = {
             "integration": {"id": meta.integration},
             "status": {"code": status[0], "message": status[1]},
@@ -259,7 +261,7 @@ class Generator:
         fitting = [option for option in OPTIONS[1:] if country in option.countries and not option.needs_service_point]
         return fitting[chance % len(fitting)] if fitting else LETTER
 
-    def _status(self, i: int, chance: int, created: int) -> tuple[str, str]:
+    def _status(self, chance: int, created: int) -> tuple[str, str]:
         draw = chance // 1013 % 100
         if draw < 4:
             return CANCELLED_STATUS

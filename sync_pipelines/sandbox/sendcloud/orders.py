@@ -39,7 +39,8 @@ class Orders:
         wanted = self._filter(account, dict(query))
         try:
             cursor = Cursor.decode(query["cursor"]) if query.get("cursor") else Cursor()
-            found = page(account.order_index(field), descending=descending, cursor=cursor, size=size, wanted=wanted)
+            index, between = account.order_index(field), _bounds(field, _days(dict(query)))
+            found = page(index, descending=descending, cursor=cursor, size=size, wanted=wanted, between=between)
         except InvalidCursorError:
             return v3_error(404, "not_found", "Invalid cursor", title="Invalid cursor")
         records = [account.order(key) for key in found.keys]
@@ -144,6 +145,8 @@ class Orders:
         integrations = _integrations(account, query.get("integration"))
         exact = {name: query[name].casefold() for name in ("order_number", "order_id", "status") if query.get(name)}
         days = _days(query)
+        if integrations is None and not exact and not days:
+            return lambda _: True
 
         def wanted(key: int) -> bool:
             meta = account.meta(key)
@@ -186,6 +189,12 @@ def _days(query: dict[str, str]) -> list[tuple[str, int, int]]:
                 raise RefusedError(v3_error(400, "invalid", "Enter a valid date.", source={"parameter": name + suffix})) from error
             days.append((attribute, 0 if suffix == "_max" else start, 1 << 61 if suffix == "_min" else start + DAY))
     return days
+
+
+def _bounds(field: str, days: list[tuple[str, int, int]]) -> tuple[int, int] | None:
+    """What the date filters say about the sort value."""
+    spans = [(start, end) for attribute, start, end in days if DATES.get(field) == attribute]
+    return (max(start for start, _ in spans), min(end for _, end in spans)) if spans else None
 
 
 def _sort(text: str) -> tuple[str, bool]:

@@ -119,7 +119,7 @@ def v2_parcel(account: Account, shipping: Shipping, parcel: Parcel, *, base: str
         "width": None,
         "height": None,
         "status": {"id": status.id, "message": status.message},
-        "shipment": {"id": option.method_id + 100 * account.method_epoch, "name": option.name} if option else None,
+        "shipment": {"id": option.method_id + 1000 * account.method_epoch, "name": option.name} if option else None,
         "carrier": {"code": option.carrier if option else "sendcloud"},
         "contract": option.contract_id if option else None,
         "label": label_links(base, parcel) if labelled else {},
@@ -140,7 +140,7 @@ def v2_parcel(account: Account, shipping: Shipping, parcel: Parcel, *, base: str
         "parcel_items": [v2_line(line, full=full) for line in parcel.lines],
         "is_return": False,
         "note": "" if parcel.id % 3 else None,
-        "type": "parcel" if parcel.id % 2 else None,
+        "type": "parcel" if parcel.id // 4 % 2 else None,
         "data": {},
         "colli_uuid": shipping.id,
         "colli_tracking_number": parcel.tracking_number,
@@ -148,13 +148,13 @@ def v2_parcel(account: Account, shipping: Shipping, parcel: Parcel, *, base: str
         "collo_count": len(shipping.parcels),
         "awb_tracking_number": None,
         "box_number": None,
-        "shipping_method_checkout_name": "Home delivery" if parcel.id % 2 else None,
+        "shipping_method_checkout_name": "Home delivery" if parcel.id // 4 % 2 else None,
     }
     if option:
-        record["shipping_method"] = option.method_id + 100 * account.method_epoch
+        record["shipping_method"] = option.method_id + 1000 * account.method_epoch
     if parcel.tracking_number:
         record["tracking_url"] = tracking_url(parcel)
-    elif parcel.id % 2:
+    elif parcel.id // 4 % 2:
         record["tracking_url"] = None
     if shipping.errors:
         record["errors"] = {"non_field_errors": [error["detail"] for error in shipping.errors]}

@@ -202,7 +202,7 @@ def _offered(account: Account) -> list[Option]:
 
 
 def _method_id(account: Account, option: Option) -> int:
-    return option.method_id + 100 * account.method_epoch
+    return option.method_id + 1000 * account.method_epoch
 
 
 def _method(account: Account, option: Option) -> dict[str, Any]:

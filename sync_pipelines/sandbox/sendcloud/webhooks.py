@@ -127,7 +127,7 @@ def _delivery(account: Account, campaign: Campaign, shipping: Shipping, parcel: 
         "carrier_status_change_timestamp": milliseconds - 250 if parcel.id % 3 else None,
         "parcel": {
             **record,
-            "label": {"normal_printer": None, "label_printer": None} if parcel.id % 4 == 0 else record["label"],
+            "label": {"normal_printer": None, "label_printer": None} if parcel.id // 4 % 4 == 0 else record["label"],
             "carrier": {**record["carrier"], "name": record["carrier"]["code"].title(), "servicepoints_carrier_code": None},
             "insured_value": 0.0,
             "total_insured_value": 0.0,

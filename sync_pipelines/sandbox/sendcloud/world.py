@@ -255,9 +255,19 @@ class Account:
     def order_index(self, name: str) -> Index:
         """Orders in one of the `SORTABLE` orders."""
         if name not in self._indices:
-            entries: list[Entry] = [_entry(name, self.meta(key), key) for key in self.order_keys()]
-            self._indices[name] = Index(entries)
+            self._indices[name] = Index([self._quick_entry(name, key) for key in self.order_keys()])
         return self._indices[name]
+
+    def _quick_entry(self, name: str, key: int) -> Entry:
+        """Like `_entry`, without making what the sort does not need."""
+        if name == "pk":
+            return key, key
+        if key in self._metas or name not in {"order_created_at", "order_updated_at"}:
+            return _entry(name, self.meta(key), key)
+        created, updated, _ = self.generator.times(key - self.generator.first_order_id)
+        if name == "order_created_at":
+            return created, key
+        return NEVER if updated is None else updated, key
 
     # -- parcels and shipments ------------------------------------------------------------------------------------------
 

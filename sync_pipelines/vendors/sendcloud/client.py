@@ -269,7 +269,11 @@ class SendCloudClient:
         return Announcement(shipment, existed=response.status == 409)
 
     def ship_orders(self, request: Json) -> Json:
-        """Labels for up to 20 stored orders, in the background: ``{"data": […], "errors": […]}``, either may be missing (202)."""
+        """Labels for up to 20 stored orders, in the background; each is named by ``order_id`` or ``order_number``, not both.
+
+        Returns:
+            ``{"data": […], "errors": […]}``; either may be missing, whatever the status says (facts §5.2).
+        """
         if not 0 < len(request["orders"]) <= SHIP_ORDERS_BATCH:
             raise ValueError(f"1 to {SHIP_ORDERS_BATCH} orders a call")
         return self._write("POST", "v3/orders/create-labels-async", json=request, side_effect=True).json()
