@@ -1,0 +1,39 @@
+"""SendCloud orders from API to table, against the look-alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.sync import Mode, Request
+from sync_pipelines_tests.sandboxes import RunningSandbox
+from sync_pipelines_tests.vendors.sendcloud.worlds import Shop
+
+
+@pytest.fixture
+def shop(database: Database, sandbox: Callable[..., RunningSandbox]) -> Shop:
+    return Shop(database, sandbox("sendcloud"))
+
+
+def test_a_first_sync_stores_every_order_and_a_second_changes_nothing(shop: Shop) -> None:
+    first = shop.sync()
+    assert shop.stored() == shop.truth()
+    assert first.inserted == len(shop.truth())
+    assert first.dead_lettered == 0
+    second = shop.sync()
+    assert (second.inserted, second.updated, second.stale) == (0, 0, 0)
+
+
+def test_a_full_sync_stores_every_order(shop: Shop) -> None:
+    shop.sync(request=Request(mode=Mode.FULL))
+    assert shop.stored() == shop.truth()
+
+
+def test_changes_between_syncs_arrive_with_the_next(shop: Shop) -> None:
+    shop.sync()
+    shop.sandbox.control.mutate(40, seed=7)
+    shop.sync()
+    stored, truth = shop.stored(), shop.truth()
+    assert {key: stored[key] for key in truth} == truth
