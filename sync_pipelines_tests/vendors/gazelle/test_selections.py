@@ -1,0 +1,51 @@
+"""What we ask for exists in the published schema, plus what was seen later; our vocabularies are the schema's."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+from graphql import GraphQLEnumType, GraphQLSchema, build_schema, extend_schema, parse, print_ast, validate
+
+from sync_pipelines.vendors.gazelle import selections
+from sync_pipelines.vendors.gazelle.graphql import Pruner
+from sync_pipelines.vendors.gazelle.vocabularies import VOCABULARIES
+
+
+@pytest.fixture(scope="module")
+def snapshot() -> GraphQLSchema:
+    folder = files("sync_pipelines.sandbox.gazelle")
+    return build_schema((folder / "schema.graphql").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", selections.all_queries())
+def test_every_query_is_valid_against_the_schema(snapshot: GraphQLSchema, name: str) -> None:
+    later = (files("sync_pipelines.sandbox.gazelle") / "later_schema.graphql").read_text(encoding="utf-8")
+    query = selections.all_queries()[name]
+    assert validate(extend_schema(snapshot, parse(later)), parse(query)) == []
+
+
+@pytest.mark.parametrize("name", selections.all_queries())
+def test_without_the_later_fields_every_query_is_valid_against_the_snapshot(snapshot: GraphQLSchema, name: str) -> None:
+    pruner = Pruner("gazelle/studio", without=selections.LATER_FIELDS)
+    assert validate(snapshot, parse(pruner.text(selections.all_queries()[name]))) == []
+
+
+def test_vocabularies_are_the_schemas(snapshot: GraphQLSchema) -> None:
+    for name, words in VOCABULARIES.items():
+        enum = snapshot.get_type(name)
+        assert isinstance(enum, GraphQLEnumType)
+        assert words == set(enum.values)
+
+
+def test_an_object_left_with_nothing_to_select_goes_with_its_last_field() -> None:
+    pruner = Pruner("gazelle/studio", without=["PianoLean.client.id"])
+    pruned = pruner.text(selections.PIANOS.query("PianoLean"))
+    assert "client" not in pruned
+    assert print_ast(parse(pruned))
+
+
+def test_a_variable_only_a_dropped_field_used_is_no_longer_declared() -> None:
+    nested = ["ContactFields.allEmails", "ContactFields.allPhones", "ContactFields.allLocations"]
+    pruned = Pruner("gazelle/studio", without=nested).text(selections.CONTACT.query(1))
+    assert "$nested" not in pruned
