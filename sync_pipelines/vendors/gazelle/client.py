@@ -18,7 +18,7 @@ from sync_pipelines.core.errors import ContractError, DataError
 from sync_pipelines.core.http import CallStats, HttpClient
 from sync_pipelines.core.jsons import Json
 from sync_pipelines.vendors.gazelle import selections
-from sync_pipelines.vendors.gazelle.graphql import QueryRefusedError, Pruner, QueryTooLargeError, data_of
+from sync_pipelines.vendors.gazelle.graphql import Pruner, QueryRefusedError, QueryTooLargeError, data_of
 from sync_pipelines.vendors.gazelle.selections import Listing, Lookup
 
 GRAPHQL_PATHS = ("/graphql/private", "/graphql/private/")

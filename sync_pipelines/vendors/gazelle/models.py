@@ -120,7 +120,7 @@ class ClientNode(Node):
     """A client."""
 
     id: str
-    updated_at: AwareDatetime
+    updated_at: AwareDatetime | None = None
     created_at: AwareDatetime | None = None
     status: Annotated[str | None, _Enum("ClientStatus")] = None
     company_name: str | None = None
@@ -149,7 +149,7 @@ class ContactNode(Node):
     """A contact of a client."""
 
     id: str
-    updated_at: AwareDatetime
+    updated_at: AwareDatetime | None = None
     created_at: AwareDatetime | None = None
     client: Ref | None = None
     title: str | None = None
@@ -181,7 +181,7 @@ class PianoNode(Node):
     """A piano."""
 
     id: str
-    updated_at: AwareDatetime
+    updated_at: AwareDatetime | None = None
     created_at: AwareDatetime | None = None
     client: Ref | None = None
     status: Annotated[str | None, _Enum("PianoStatus")] = None
@@ -254,7 +254,7 @@ class EventNode(Node):
     """An event; an appointment is one with type APPOINTMENT. Durations in minutes."""
 
     id: str
-    updated_at: AwareDatetime
+    updated_at: AwareDatetime | None = None
     created_at: AwareDatetime | None = None
     type: Annotated[str | None, _Enum("EventType")] = None
     status: Annotated[str | None, _Enum("EventStatus")] = None
@@ -304,7 +304,7 @@ class UserNode(Node):
     """A technician or assistant of the business."""
 
     id: str
-    updated_at: AwareDatetime
+    updated_at: AwareDatetime | None = None
     created_at: AwareDatetime | None = None
     first_name: str | None = None
     last_name: str | None = None
@@ -321,7 +321,7 @@ class ServiceItemNode(Node):
     """An item of the service list; ``amount`` in minor units, ``duration`` in minutes."""
 
     id: str
-    updated_at: AwareDatetime
+    updated_at: AwareDatetime | None = None
     created_at: AwareDatetime | None = None
     name: I18n = None
     description: I18n = None
@@ -366,6 +366,7 @@ def _unknown(node: Node) -> list[str]:
     return found
 
 
-def missing_fields(node: Node) -> tuple[str, ...]:
-    """Names of top-level fields that the answer did not contain."""
-    return tuple(name for name in type(node).model_fields if name not in node.model_fields_set)
+def missing_fields(node: Node) -> list[tuple[str, str]]:
+    """Top-level fields that the answer did not contain: our name and the vendor's."""
+    fields = type(node).model_fields
+    return [(name, info.alias or name) for name, info in fields.items() if name not in node.model_fields_set]

@@ -60,7 +60,7 @@ FRAGMENTS: dict[str, str] = {
   location { singleLineAddress street1 street2 municipality region postalCode countryCode }
   recurrenceId recurrenceType recurrenceInterval
   client { id } user { id } createdBy { id }
-  allEventPianos(first: $nested) { nodes { isTuning piano { id } } pageInfo { hasNextPage } }
+  allEventPianos(first: $nested) { totalCount nodes { isTuning piano { id } } pageInfo { hasNextPage } }
   allServiceItems(first: $nested) {
     nodes { id name type amount quantity duration isTaxable isTuning masterServiceItem { id } piano { id } }
     pageInfo { hasNextPage }
