@@ -6,6 +6,7 @@ Limits (none are published; these are stricter than what integrators saw): 20 re
 ``GET  /_control/truth``     what a perfect client would have stored, by stream (``?stream=clients`` for one)
 ``POST /_control/mutate``    ``{"operations": n, "seed": s}``: a mixture; ``{"names": ["move_piano", …], "seed": s}``: exactly these
 ``POST /_control/edit``      ``{"collection", "id", "fields", "touch"}``: sets fields of one object
+``POST /_control/vanish``    ``{"collection", "id"}``: deletes one object
 ``POST /_control/meanwhile`` ``{"field": "allClients", "after": 3, "times": 1, "names": […], "seed": s}``: changes between two pages
 ``POST /_control/schema``    a `schema.Variant` in JSON
 ``POST /_control/settings`` ``rate, burst, max_complexity, max_depth, max_page_size, null_nodes, introspection, expires_in,
@@ -81,6 +82,11 @@ def create_app(*, seed: int = 1, size: str = "demo", clock: Clock | None = None)
         changes.edit(wish["collection"], wish["id"], wish["fields"], touch=wish.get("touch", True))
         return Response(status_code=204)
 
+    async def vanish(request: Request) -> Response:
+        wish = await request.json()
+        world.delete(wish["collection"], wish["id"])
+        return Response(status_code=204)
+
     async def meanwhile(request: Request) -> Response:
         engine.meanwhile(**await request.json())
         return Response(status_code=204)
@@ -127,6 +133,7 @@ def create_app(*, seed: int = 1, size: str = "demo", clock: Clock | None = None)
             Route("/_control/truth", show_truth),
             Route("/_control/mutate", mutate, methods=["POST"]),
             Route("/_control/edit", edit, methods=["POST"]),
+            Route("/_control/vanish", vanish, methods=["POST"]),
             Route("/_control/meanwhile", meanwhile, methods=["POST"]),
             Route("/_control/schema", schema, methods=["POST"]),
             Route("/_control/settings", settings, methods=["POST"]),

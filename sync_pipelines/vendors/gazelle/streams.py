@@ -1,7 +1,8 @@
 """What Gazelle is read for: the whole list of everything, and the timeline by time of occurrence.
 
 The vendor cannot say what changed since (apis/gazelle/facts.md §1), so all but the timeline are snapshots with change detection
-by id and change time (`reader`). A thorough run, weekly in the backfill lane, reads every field of every record and the whole calendar.
+by id and change time (`reader`). A thorough run, weekly in the backfill lane, reads every field of every record and the whole
+calendar.
 """
 
 from __future__ import annotations

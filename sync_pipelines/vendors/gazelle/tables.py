@@ -1,4 +1,7 @@
-"""Gazelle's tables in schema ``gazelle``, with the column names reports already use, and the views built on them."""
+"""Gazelle's tables in schema ``gazelle``, with the column names reports already use.
+
+Views on them (``client_overview``, ``pianos_due``, ``piano_history``) come with the migrations.
+"""
 
 from __future__ import annotations
 
@@ -310,60 +313,3 @@ tags = vendor_table(
     columns=[],
     comment="Tags in use, by what they are put on",
 )
-
-VIEWS = (
-    """
-CREATE OR REPLACE VIEW gazelle.client_overview AS
-SELECT c.account, c.external_id, c.company_name, c.status, c.tags, c.contact_name, c.email, c.phone, c.street, c.city, c.region,
-       c.postal_code, c.country, c.preferred_technician_external_id,
-       coalesce(p.piano_count, 0) AS piano_count, coalesce(p.active_piano_count, 0) AS active_piano_count,
-       p.next_service, past.starts_at AS last_appointment_at, past.external_id AS last_appointment_external_id,
-       coming.starts_at AS next_appointment_at, coming.external_id AS next_appointment_external_id,
-       entry.occurred_at AS last_entry_at, entry.type AS last_entry_type, entry.summary AS last_entry_summary,
-       entry.comment AS last_entry_comment, c.created_at, c.updated_at
-FROM gazelle.clients c
-LEFT JOIN LATERAL (
-    SELECT count(*) AS piano_count, count(*) FILTER (WHERE status = 'ACTIVE') AS active_piano_count,
-           min(next_service) FILTER (WHERE status = 'ACTIVE') AS next_service
-    FROM gazelle.pianos WHERE account = c.account AND client_external_id = c.external_id AND deleted_at IS NULL
-) p ON true
-LEFT JOIN LATERAL (
-    SELECT external_id, starts_at FROM gazelle.appointments
-    WHERE account = c.account AND client_external_id = c.external_id AND deleted_at IS NULL AND type = 'APPOINTMENT'
-      AND status IN ('ACTIVE', 'COMPLETE') AND starts_at < now()
-    ORDER BY starts_at DESC LIMIT 1
-) past ON true
-LEFT JOIN LATERAL (
-    SELECT external_id, starts_at FROM gazelle.appointments
-    WHERE account = c.account AND client_external_id = c.external_id AND deleted_at IS NULL AND type = 'APPOINTMENT'
-      AND status = 'ACTIVE' AND starts_at >= now()
-    ORDER BY starts_at LIMIT 1
-) coming ON true
-LEFT JOIN LATERAL (
-    SELECT occurred_at, type, summary, comment FROM gazelle.timeline_entries
-    WHERE account = c.account AND client_external_id = c.external_id AND deleted_at IS NULL
-    ORDER BY occurred_at DESC LIMIT 1
-) entry ON true
-WHERE c.deleted_at IS NULL
-""",
-    """
-CREATE OR REPLACE VIEW gazelle.pianos_due AS
-SELECT p.account, p.external_id, p.client_external_id, c.company_name, c.contact_name, c.email, c.phone, c.city,
-       p.make, p.model, p.serial_number, p.location, p.last_service, p.next_service, p.next_service - current_date AS days_left,
-       p.service_interval_months, p.next_tuning_external_id, p.next_tuning_at
-FROM gazelle.pianos p
-LEFT JOIN gazelle.clients c
-       ON c.account = p.account AND c.external_id = p.client_external_id AND c.deleted_at IS NULL
-WHERE p.deleted_at IS NULL AND p.status = 'ACTIVE' AND p.next_service IS NOT NULL
-""",
-    """
-CREATE OR REPLACE VIEW gazelle.piano_history AS
-SELECT account, external_id, client_external_id, make, serial_number, status, created_at AS owned_from, deleted_at,
-       lead(created_at) OVER same AS owned_until, lead(external_id) OVER same AS successor_external_id,
-       lag(external_id) OVER same AS predecessor_external_id
-FROM gazelle.pianos
-WHERE serial_number <> ''
-WINDOW same AS (PARTITION BY account, lower(make), serial_number ORDER BY created_at, external_id)
-""",
-)
-"""``client_overview``, ``pianos_due`` (most overdue first when ordered by next_service) and ``piano_history`` (one piano's ids)."""

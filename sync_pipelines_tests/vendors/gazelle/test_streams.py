@@ -1,0 +1,195 @@
+"""Gazelle's streams from the look-alike to the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sync_pipelines.core.budget import Lane
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.sync import Mode
+from sync_pipelines.core.windows import Window
+from sync_pipelines_tests.sandboxes import RunningSandbox
+from sync_pipelines_tests.vendors.gazelle.studio import Studio
+
+
+@pytest.fixture
+def studio(sandbox: Callable[..., RunningSandbox], database: Database) -> Studio:
+    return Studio(sandbox("gazelle"), database)
+
+
+def full_reads(studio: Studio) -> int:
+    """Whole nodes the vendor had to show."""
+    return sum(count["full"] for count in studio.control.get("reads").values())
+
+
+def test_a_first_sync_stores_everything_there_is(studio: Studio) -> None:
+    totals = studio.sync_all()
+    assert studio.differences() == []
+    assert {name: total.inserted for name, total in totals.items()} == {
+        name: len(items) for name, items in studio.control.truth().items() if name != "deleted"
+    }
+    client = studio.query(
+        "SELECT c.email, c.phone, c.city, k.email AS contact_email, k.phone AS contact_phone, l.city AS contact_city"
+        " FROM gazelle.clients c JOIN gazelle.contacts k ON k.external_id = c.default_contact_external_id"
+        " LEFT JOIN gazelle.contact_locations l ON l.external_id = k.external_id AND l.usage_type = 'STREET'"
+    )
+    assert len(client) == 60
+    assert all(row["email"] == row["contact_email"] and row["phone"] == row["contact_phone"] for row in client)
+    assert all(row["city"] == row["contact_city"] for row in client)
+
+
+def test_an_unchanged_day_writes_no_row_and_reads_no_whole_record(studio: Studio) -> None:
+    studio.sync_all()
+    first = full_reads(studio)
+    studio.control._client.delete("reads")
+    before = studio.query("SELECT pg_current_wal_insert_lsn() AS lsn")
+    totals = studio.sync_all()
+    assert before
+    assert sum(total.written for total in totals.values()) == 0
+    assert full_reads(studio) <= first // 5
+    assert studio.query("SELECT count(*) AS n FROM gazelle.clients WHERE run_id > 'run-8'")[0]["n"] == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_after_a_day_of_changes_one_run_brings_the_tables_right(studio: Studio, seed: int) -> None:
+    studio.sync_all()
+    edits = [
+        "edit_client", "edit_contact", "edit_phone", "archive_contact", "edit_piano", "create_client", "create_event",
+        "reschedule_event", "cancel_event", "complete_event", "move_piano", "add_timeline", "edit_timeline",
+    ]  # fmt: skip
+    studio.control.post("mutate", names=edits * 3, seed=seed)
+    studio.sync_all()
+    assert studio.differences() == []
+
+
+def test_what_vanishes_is_buried_after_two_scans(studio: Studio) -> None:
+    studio.sync_all()
+    gone = studio.control.post("mutate", names=["delete_client", "delete_piano", "delete_event", "delete_contact"], seed=4)
+    first = studio.sync_all()
+    assert sum(total.deleted for total in first.values()) == 0
+    second = studio.sync_all()
+    assert sum(total.deleted for total in second.values()) >= 4
+    assert gone[0]["id"] in studio.rows("clients", deleted=True)
+    assert gone[1]["id"] in studio.rows("pianos", deleted=True)
+    assert gone[2]["id"] in studio.rows("appointments", deleted=True)
+    assert gone[3]["id"] in studio.rows("contacts", deleted=True)
+    assert studio.differences("clients", "contacts", "pianos", "appointments") == []
+
+
+def test_a_list_that_suddenly_is_short_deletes_nothing(studio: Studio) -> None:
+    studio.sync_all()
+    studio.control.post("mutate", names=["delete_client"] * 20, seed=1)
+    studio.sync("clients")
+    held = studio.sync("clients")
+    assert held.deleted == 0
+    assert held.stopped_because
+    assert "brake" in held.stopped_because
+    assert len(studio.rows("clients")) == 60
+
+
+def test_a_record_that_comes_back_outranks_its_tombstone(studio: Studio) -> None:
+    studio.sync("pianos")
+    piano = next(iter(studio.rows("pianos")))
+    with studio.database.transaction() as connection:
+        connection.execute("UPDATE gazelle.pianos SET deleted_at = now(), version = now() WHERE external_id = %s", [piano])
+    studio.sync("pianos")
+    assert studio.differences("pianos") == []
+
+
+def test_an_event_moved_out_of_the_daily_window_is_found_by_id(studio: Studio) -> None:
+    studio.sync("appointments")
+    upcoming = next(key for key, row in studio.rows("appointments").items() if row["starts_at"] > datetime.now(UTC))
+    far = (datetime.now(UTC) + timedelta(days=700)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    studio.control.post("edit", collection="events", id=upcoming, fields={"start": far})
+    studio.sync("appointments")
+    assert studio.differences("appointments") == []
+
+
+def test_the_daily_run_leaves_old_events_alone_and_the_weekly_one_finds_them_gone(studio: Studio) -> None:
+    studio.sync("appointments")
+    old = min(studio.rows("appointments").values(), key=lambda row: row["starts_at"])["external_id"]
+    studio.control.post("vanish", collection="events", id=old)
+    studio.sync("appointments")
+    studio.sync("appointments")
+    assert old in studio.rows("appointments")
+    studio.sync("appointments", lane=Lane.BACKFILL)
+    studio.sync("appointments")
+    assert old in studio.rows("appointments", deleted=True)
+
+
+def test_a_moved_piano_keeps_its_history_under_both_ids(studio: Studio) -> None:
+    studio.sync_all()
+    moved = studio.control.post("mutate", names=["move_piano"], seed=9)[0]["id"]
+    studio.sync_all()
+    assert studio.differences() == []
+    history = studio.query("SELECT * FROM gazelle.piano_history WHERE external_id = %s", moved)[0]
+    former = studio.rows("pianos")[history["predecessor_external_id"]]
+    assert former["status"] == "INACTIVE"
+    assert former["client_external_id"] != history["client_external_id"]
+    assert not studio.query("SELECT FROM gazelle.timeline_entries WHERE piano_external_id = %s", former["external_id"])
+
+
+def test_changes_while_paging_are_right_after_one_more_run(studio: Studio) -> None:
+    studio.settings = studio.settings.model_copy(update={"page_size": 9, "lean_page_size": 9})
+    for field in ("allClients", "allPianos"):
+        studio.control.post("meanwhile", field=field, names=["delete_piano", "create_client", "edit_client"], after=2, times=2)
+    studio.sync_all()
+    studio.sync_all()
+    assert studio.differences() == []
+
+
+def test_a_thorough_run_finds_edits_that_moved_no_change_time(studio: Studio) -> None:
+    studio.sync("clients")
+    client = next(iter(studio.rows("clients")))
+    studio.control.post("edit", collection="clients", id=client, fields={"preferenceNotes": "Ring twice"}, touch=False)
+    studio.sync("clients")
+    assert studio.rows("clients")[client]["preference_notes"] != "Ring twice"
+    studio.sync("clients", lane=Lane.BACKFILL)
+    assert studio.differences("clients") == []
+
+
+def test_a_day_of_the_timeline_can_be_read_again(studio: Studio) -> None:
+    studio.sync("timeline_entries")
+    entry = sorted(studio.rows("timeline_entries").values(), key=lambda row: row["occurred_at"])[300]
+    studio.control.post("edit", collection="timeline", id=entry["external_id"], fields={"comment": "Corrected a year later"})
+    day = entry["occurred_at"].replace(hour=0, minute=0, second=0)
+    totals = studio.sync("timeline_entries", lane=Lane.BACKFILL, mode=Mode.WINDOW, window=Window(day, day + timedelta(days=1)))
+    assert totals.updated == 1
+    assert studio.differences("timeline_entries") == []
+
+
+def test_a_schema_with_a_lost_field_and_a_new_word_still_syncs_and_says_so(studio: Studio) -> None:
+    removed = ["PrivateClient.preferenceNotes", "PrivatePiano.caseColor", "PrivateEvent.travelMode"]
+    studio.control.post("schema", removed=removed, enum_values={"PianoType": ["KEYTAR"]})
+    piano = next(iter(studio.control.truth(stream="pianos")["pianos"]))
+    studio.control.post("edit", collection="pianos", id=piano, fields={"type": "KEYTAR"})
+    totals = studio.sync_all()
+    assert not [line for line in studio.differences() if "preference_notes" not in line]
+    assert totals["pianos"].dead_lettered == totals["clients"].dead_lettered == 0
+    assert studio.rows("pianos")[piano]["type"] == "KEYTAR"
+    assert {"type=KEYTAR", "caseColor is absent"} <= totals["pianos"].unknown_words
+    assert "preferenceNotes is absent" in totals["clients"].unknown_words
+
+
+def test_a_record_that_cannot_be_read_costs_only_itself(studio: Studio) -> None:
+    client = next(iter(studio.control.truth(stream="clients")["clients"]))
+    studio.control.post("edit", collection="clients", id=client, fields={"createdAt": "last Tuesday"})
+    totals = studio.sync("clients")
+    assert (totals.inserted, totals.dead_lettered) == (59, 1)
+
+
+def test_views_for_reports(studio: Studio) -> None:
+    studio.sync_all()
+    overview = {row["external_id"]: row for row in studio.query("SELECT * FROM gazelle.client_overview")}
+    truth: dict[str, Any] = studio.control.truth()
+    assert overview.keys() == truth["clients"].keys()
+    for key, row in overview.items():
+        assert row["piano_count"] == sum(piano["clientId"] == key for piano in truth["pianos"].values())
+        entries = [entry["occurredAt"] for entry in truth["timeline_entries"].values() if entry["clientId"] == key]
+        assert (row["last_entry_at"] and f"{row['last_entry_at'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}") == max(entries, default=None)
+    due = {row["external_id"] for row in studio.query("SELECT external_id FROM gazelle.pianos_due")}
+    assert due == {key for key, piano in truth["pianos"].items() if piano["status"] == "ACTIVE" and piano["calculatedNextService"]}
