@@ -368,7 +368,7 @@ class _Writer:
                         copy.write_row(statements.stage_row(key, row, raw, parent.version, content_hash(raw)))
             if changed:
                 columns = [list(column) for column in zip(*changed, strict=True)]
-                cursor.execute(statements.prune(parent_key), [self.account, *columns])
+                cursor.execute(statements.prune(parent_key), [*columns, self.account])
             cursor.execute(statements.merge_child, {"account": self.account, "run_id": self.run_id, "now": self.now})
             cursor.execute(statements.empty_stage)
 
