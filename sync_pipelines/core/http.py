@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 
 import httpx
@@ -151,6 +153,7 @@ class HttpClient:
         self._client = httpx.Client(
             transport=transport,
             headers=dict(headers or {}),
+            verify=_trust() if transport is None else True,
             follow_redirects=False,
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, LONGEST_CONNECT_S)),
             limits=httpx.Limits(max_connections=MAX_IN_FLIGHT, max_keepalive_connections=MAX_IN_FLIGHT),
@@ -437,6 +440,12 @@ class HttpClient:
                 f"{self.account}: {what} to another host ({url.scheme}://{url.host}) than {self._base.host}; not followed",
                 account=self.account,
             )
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The trusted authorities, read once: parsing them takes longer than opening a database."""
+    return httpx.create_ssl_context()
 
 
 class _Repeatable(TransientError):

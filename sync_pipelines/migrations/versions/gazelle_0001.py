@@ -124,7 +124,7 @@ def upgrade() -> None:
         sa.Column(
             "status", sa.Text(), nullable=True, comment="ACTIVE, INACTIVE, PROSPECT (never booked), NEW (booked, not yet visited)"
         ),
-        sa.Column("tags", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("tags", sa.ARRAY(sa.Text())),
         sa.Column("default_contact_external_id", sa.Text(), nullable=True),
         sa.Column("contact_name", sa.Text(), nullable=True, comment="First and last name of the default contact"),
         sa.Column("email", sa.Text(), nullable=True, comment="Of the default contact"),
@@ -254,7 +254,7 @@ def upgrade() -> None:
         sa.Column("year", sa.Integer(), nullable=True),
         sa.Column("size", sa.Text(), nullable=True),
         sa.Column("location", sa.Text(), nullable=True, comment="Where it stands at the client's"),
-        sa.Column("tags", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("tags", sa.ARRAY(sa.Text())),
         sa.Column("reference_id", sa.Text(), nullable=True),
         sa.Column("case_color", sa.Text(), nullable=True),
         sa.Column("case_finish", sa.Text(), nullable=True),
@@ -324,7 +324,7 @@ def upgrade() -> None:
         sa.Column("account", sa.Text(), nullable=False, comment="vendor/name"),
         sa.Column("external_id", sa.Text(), nullable=False, comment="Gazelle's timeline entry id"),
         sa.Column("type", sa.Text(), nullable=True),
-        sa.Column("occurred_at", _INSTANT, nullable=False),
+        sa.Column("occurred_at", _INSTANT),
         sa.Column("client_external_id", sa.Text(), nullable=True),
         sa.Column("piano_external_id", sa.Text(), nullable=True),
         sa.Column("technician_external_id", sa.Text(), nullable=True),

@@ -44,7 +44,7 @@ def create_app(*, seed: int = 1, size: str = "demo", clock: Clock | None = None)
 
     Args:
         seed: Same seed and day, same data.
-        size: ``demo`` (60 clients) or ``full`` (5,000 clients, 7,000 pianos, 60,000 timeline entries).
+        size: ``tiny`` (20 clients), ``demo`` (60 clients) or ``full`` (5,000 clients, 7,000 pianos, 60,000 timeline entries).
         clock: Moves tokens, quotas and ``updatedAt``.
     """
     time = clock or Clock()

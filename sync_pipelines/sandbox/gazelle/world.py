@@ -37,7 +37,7 @@ class Size:
     users: int = 6
 
 
-SIZES = {"demo": Size(60, 84, 160, 720), "full": Size(5_000, 7_000, 12_000, 60_000)}
+SIZES = {"tiny": Size(20, 28, 40, 120), "demo": Size(60, 84, 160, 720), "full": Size(5_000, 7_000, 12_000, 60_000)}
 
 
 def stamp(moment: datetime) -> str:

@@ -19,7 +19,7 @@ clients = vendor_table(
     columns=[
         Column("company_name", Text, comment="Empty or null for a private person"),
         Column("status", Text, comment="ACTIVE, INACTIVE, PROSPECT (never booked), NEW (booked, not yet visited)"),
-        Column("tags", ARRAY(Text), nullable=False),
+        Column("tags", ARRAY(Text)),
         Column("default_contact_external_id", Text),
         Column("contact_name", Text, comment="First and last name of the default contact"),
         Column("email", Text, comment="Of the default contact"),
@@ -135,7 +135,7 @@ pianos = vendor_table(
         Column("year", Integer),
         Column("size", Text),
         Column("location", Text, comment="Where it stands at the client's"),
-        Column("tags", ARRAY(Text), nullable=False),
+        Column("tags", ARRAY(Text)),
         Column("reference_id", Text),
         Column("case_color", Text),
         Column("case_finish", Text),
@@ -237,7 +237,7 @@ timeline_entries = vendor_table(
     key=[Column("external_id", Text, comment="Gazelle's timeline entry id")],
     columns=[
         Column("type", Text),
-        instant("occurred_at", nullable=False),
+        instant("occurred_at"),
         Column("client_external_id", Text),
         Column("piano_external_id", Text),
         Column("technician_external_id", Text),

@@ -18,6 +18,11 @@ from sync_pipelines_tests.vendors.gazelle.studio import Studio
 
 @pytest.fixture
 def studio(sandbox: Callable[..., RunningSandbox], database: Database) -> Studio:
+    return Studio(sandbox("gazelle", size="tiny"), database)
+
+
+@pytest.fixture
+def larger_studio(sandbox: Callable[..., RunningSandbox], database: Database) -> Studio:
     return Studio(sandbox("gazelle"), database)
 
 
@@ -37,7 +42,7 @@ def test_a_first_sync_stores_everything_there_is(studio: Studio) -> None:
         " FROM gazelle.clients c JOIN gazelle.contacts k ON k.external_id = c.default_contact_external_id"
         " LEFT JOIN gazelle.contact_locations l ON l.external_id = k.external_id AND l.usage_type = 'STREET'"
     )
-    assert len(client) == 60
+    assert len(client) == 20
     assert all(row["email"] == row["contact_email"] and row["phone"] == row["contact_phone"] for row in client)
     assert all(row["city"] == row["contact_city"] for row in client)
 
@@ -54,19 +59,19 @@ def test_an_unchanged_day_writes_no_row_and_reads_no_whole_record(studio: Studio
     assert studio.query("SELECT count(*) AS n FROM gazelle.clients WHERE run_id > 'run-8'")[0]["n"] == 0
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_after_a_day_of_changes_one_run_brings_the_tables_right(studio: Studio, seed: int) -> None:
+def test_after_a_day_of_changes_one_run_brings_the_tables_right(studio: Studio) -> None:
     studio.sync_all()
     edits = [
         "edit_client", "edit_contact", "edit_phone", "archive_contact", "edit_piano", "create_client", "create_event",
         "reschedule_event", "cancel_event", "complete_event", "move_piano", "add_timeline", "edit_timeline",
     ]  # fmt: skip
-    studio.control.post("mutate", names=edits * 3, seed=seed)
+    studio.control.post("mutate", names=edits * 3, seed=1)
     studio.sync_all()
     assert studio.differences() == []
 
 
-def test_what_vanishes_is_buried_after_two_scans(studio: Studio) -> None:
+def test_what_vanishes_is_buried_after_two_scans(larger_studio: Studio) -> None:
+    studio = larger_studio
     studio.sync_all()
     gone = studio.control.post("mutate", names=["delete_client", "delete_piano", "delete_event", "delete_contact"], seed=4)
     first = studio.sync_all()
@@ -77,11 +82,14 @@ def test_what_vanishes_is_buried_after_two_scans(studio: Studio) -> None:
     assert gone[1]["id"] in studio.rows("pianos", deleted=True)
     assert gone[2]["id"] in studio.rows("appointments", deleted=True)
     assert gone[3]["id"] in studio.rows("contacts", deleted=True)
+    for _ in range(2):  # old visits vanish with their client, or lose a piano without their change time moving
+        studio.sync("appointments", lane=Lane.BACKFILL)
     assert studio.differences("clients", "contacts", "pianos", "appointments") == []
 
 
-def test_a_list_that_suddenly_is_short_deletes_nothing(studio: Studio) -> None:
-    studio.sync_all()
+def test_a_list_that_suddenly_is_short_deletes_nothing(larger_studio: Studio) -> None:
+    studio = larger_studio
+    studio.sync("clients")
     studio.control.post("mutate", names=["delete_client"] * 20, seed=1)
     studio.sync("clients")
     held = studio.sync("clients")
@@ -133,13 +141,25 @@ def test_a_moved_piano_keeps_its_history_under_both_ids(studio: Studio) -> None:
     assert not studio.query("SELECT FROM gazelle.timeline_entries WHERE piano_external_id = %s", former["external_id"])
 
 
-def test_changes_while_paging_are_right_after_one_more_run(studio: Studio) -> None:
+def test_edits_while_paging_are_right_after_one_more_run(studio: Studio) -> None:
     studio.settings = studio.settings.model_copy(update={"page_size": 9, "lean_page_size": 9})
-    for field in ("allClients", "allPianos"):
-        studio.control.post("meanwhile", field=field, names=["delete_piano", "create_client", "edit_client"], after=2, times=2)
+    for field in ("allClients", "allPianos", "allEventsBatched"):
+        names = ["create_client", "edit_client", "edit_contact", "edit_piano", "move_piano", "reschedule_event"]
+        studio.control.post("meanwhile", field=field, names=names, after=2, times=1)
     studio.sync_all()
     studio.sync_all()
     assert studio.differences() == []
+
+
+def test_deletions_while_paging_lose_nothing_that_is_left(larger_studio: Studio) -> None:
+    studio = larger_studio
+    studio.settings = studio.settings.model_copy(update={"page_size": 9, "lean_page_size": 9})
+    studio.control.post("meanwhile", field="allPianos", names=["delete_piano"], after=2, times=2)
+    studio.sync("pianos")
+    assert studio.control.truth(stream="pianos")["pianos"].keys() <= studio.rows("pianos").keys()
+    studio.sync("pianos")
+    studio.sync("pianos")
+    assert studio.differences("pianos") == []
 
 
 def test_a_thorough_run_finds_edits_that_moved_no_change_time(studio: Studio) -> None:
@@ -154,7 +174,7 @@ def test_a_thorough_run_finds_edits_that_moved_no_change_time(studio: Studio) ->
 
 def test_a_day_of_the_timeline_can_be_read_again(studio: Studio) -> None:
     studio.sync("timeline_entries")
-    entry = sorted(studio.rows("timeline_entries").values(), key=lambda row: row["occurred_at"])[300]
+    entry = sorted(studio.rows("timeline_entries").values(), key=lambda row: row["occurred_at"])[50]
     studio.control.post("edit", collection="timeline", id=entry["external_id"], fields={"comment": "Corrected a year later"})
     day = entry["occurred_at"].replace(hour=0, minute=0, second=0)
     totals = studio.sync("timeline_entries", lane=Lane.BACKFILL, mode=Mode.WINDOW, window=Window(day, day + timedelta(days=1)))
@@ -177,9 +197,9 @@ def test_a_schema_with_a_lost_field_and_a_new_word_still_syncs_and_says_so(studi
 
 def test_a_record_that_cannot_be_read_costs_only_itself(studio: Studio) -> None:
     client = next(iter(studio.control.truth(stream="clients")["clients"]))
-    studio.control.post("edit", collection="clients", id=client, fields={"createdAt": "last Tuesday"})
+    studio.control.post("edit", collection="clients", id=client, fields={"noContactUntil": "some day"})
     totals = studio.sync("clients")
-    assert (totals.inserted, totals.dead_lettered) == (59, 1)
+    assert (totals.inserted, totals.dead_lettered) == (19, 1)
 
 
 def test_views_for_reports(studio: Studio) -> None:
