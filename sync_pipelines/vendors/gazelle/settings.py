@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -35,6 +35,9 @@ class Settings(BaseModel):
     event_days_ahead: int = Field(default=400, ge=0, description="Daily window of events: days after today")
     event_types: list[Literal["APPOINTMENT", "PERSONAL", "MEMO", "SYNCED"]] | None = Field(
         default=None, description="Kinds of events that are kept; all by default"
+    )
+    refresh_token_life: timedelta = Field(
+        default=timedelta(days=30), description="Assumed life of an unused refresh token, for the warning before it ends"
     )
     without_fields: list[str] = Field(
         default_factory=list, description="Fields not to ask for, as Fragment.field (ClientFields.personalNotes)"

@@ -13,7 +13,7 @@ from sync_pipelines.core.secrets import MasterKeys, Secrets
 from sync_pipelines.core.sync import Mode, Request, sync_stream
 from sync_pipelines.core.totals import SyncTotals
 from sync_pipelines.core.vendor import AccountContext
-from sync_pipelines.vendors.gazelle import connect, streams
+from sync_pipelines.vendors.gazelle import streams, vendor
 from sync_pipelines.vendors.gazelle.settings import Settings
 from sync_pipelines_tests.sandboxes import RunningSandbox
 
@@ -110,7 +110,7 @@ class Studio:
         """One run of one stream."""
         stream = next(stream for stream in streams.STREAMS if stream.name == name)
         self.runs += 1
-        with connect.connect(self.context(lane)) as reader:
+        with vendor.connect(self.context(lane)) as reader:
             return sync_stream(
                 stream,
                 database=self.database,

@@ -1,25 +1,25 @@
-"""Opens an account: credentials, budget, and the check of what the live schema still has."""
+"""Gazelle for the rest of the product: how to open an account, and how to tell whether it works."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from datetime import timedelta
 
 import httpx
-from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode, SelectionSetNode, parse
 
+from sync_pipelines.core.answers import Response
 from sync_pipelines.core.budget import BucketSpec, Budget, Lane
 from sync_pipelines.core.errors import ConfigError, RemoteError
 from sync_pipelines.core.http import HeaderKey, HttpClient
 from sync_pipelines.core.jsons import Json
-from sync_pipelines.core.oauth import OAuthRefresh, form_request
-from sync_pipelines.core.vendor import AccountContext, CheckItem
-from sync_pipelines.vendors.gazelle import selections
+from sync_pipelines.core.oauth import OAuthRefresh, TokenAnswer, form_request, parse_rfc6749
+from sync_pipelines.core.vendor import AccountContext, CheckItem, Vendor
+from sync_pipelines.vendors.gazelle import selections, streams
 from sync_pipelines.vendors.gazelle.client import BUCKET, GazelleClient, PageSizes
+from sync_pipelines.vendors.gazelle.drift import missing_fields, new_words
 from sync_pipelines.vendors.gazelle.graphql import QueryRefusedError, classifier
 from sync_pipelines.vendors.gazelle.reader import Reader
 from sync_pipelines.vendors.gazelle.settings import TOKEN_PATH
-from sync_pipelines.vendors.gazelle.vocabularies import VOCABULARIES
 
 API_KEY_HEADER = "x-gazelle-api-key"
 
@@ -79,10 +79,16 @@ def _auth(context: AccountContext) -> httpx.Auth:
         secrets=context.secrets,
         refresh_token=credentials["refresh_token"],
         build_request=form_request(token_url(context), fields),
+        parse=lambda response: _granted(response, context.settings.refresh_token_life),
     )
 
 
-# sync-pipelines check
+def _granted(response: Response, refresh_token_life: timedelta) -> TokenAnswer:
+    """The grant, with the life of a new refresh token assumed where the vendor does not say it, so that its end is seen coming."""
+    answer = parse_rfc6749(response)
+    if answer.refresh_token is None or answer.refresh_expires_in_s is not None:
+        return answer
+    return replace(answer, refresh_expires_in_s=refresh_token_life.total_seconds())
 
 
 def check(reader: Reader) -> list[CheckItem]:
@@ -123,47 +129,4 @@ def _probe(reader: Reader) -> list[CheckItem]:
     return [*items, CheckItem("field selections", is_ok=not surprises, detail=detail)]
 
 
-def missing_fields(schema: Json) -> list[str]:
-    """``Fragment.path`` of every field we select that the live schema does not have."""
-    types = {kind["name"]: {field["name"]: _named(field["type"]) for field in kind["fields"] or ()} for kind in schema["types"]}
-    lost: dict[str, None] = {}
-    for query in selections.all_queries().values():
-        document = parse(query)
-        fragments = {item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)}
-        for item in fragments.values():
-            lost |= dict.fromkeys(_missing(item.selection_set, item.type_condition.name.value, item.name.value, types))
-        for operation in document.definitions:
-            if isinstance(operation, OperationDefinitionNode):
-                lost |= dict.fromkeys(_missing(operation.selection_set, schema["queryType"]["name"], "query", types))
-    return list(lost)
-
-
-def _missing(selection: SelectionSetNode, type_name: str | None, path: str, types: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    lost = []
-    for node in selection.selections:
-        if isinstance(node, FragmentSpreadNode) or not isinstance(node, FieldNode):
-            continue
-        name = f"{path}.{node.name.value}"
-        fields = types.get(type_name or "")
-        if fields is None or node.name.value not in fields:
-            lost.append(name)
-        elif node.selection_set is not None:
-            lost += _missing(node.selection_set, fields[node.name.value], name, types)
-    return lost
-
-
-def new_words(schema: Json) -> list[str]:
-    """``Enum.VALUE`` for values that our vocabularies do not know yet."""
-    return [
-        f"{kind['name']}.{value['name']}"
-        for kind in schema["types"]
-        if kind["name"] in VOCABULARIES
-        for value in kind["enumValues"] or ()
-        if value["name"] not in VOCABULARIES[kind["name"]]
-    ]
-
-
-def _named(kind: Json) -> str | None:
-    while kind is not None and kind.get("name") is None:
-        kind = kind.get("ofType")
-    return None if kind is None else str(kind["name"])
+VENDOR = Vendor(name="gazelle", streams=streams.STREAMS, connect=connect, check=check)
