@@ -23,6 +23,13 @@ class Resent:
     opened: int = 0
     postponed: int = 0
 
+    def add(self, other: Resent) -> None:
+        """Adds another count to this one."""
+        self.resolved += other.resolved
+        self.retrying += other.retrying
+        self.opened += other.opened
+        self.postponed += other.postponed
+
 
 def resend(
     stream: Stream[Any], letter: Letter, *, database: Database, run_id: str, settings: Any, client: Any | None

@@ -146,6 +146,7 @@ class Stream(Generic[ClientT]):
         retry_queue: Queue that retries dead letters of this stream by itself; ``None`` for none.
         max_runtime: A run of this stream is stopped after this time.
         kinds: Dagster kinds shown on the asset.
+        only_accounts_of: Account vendors that feed this stream, where a vendor's streams are fed by different ones.
     """
 
     key: str
@@ -172,12 +173,17 @@ class Stream(Generic[ClientT]):
     retry_queue: RetryQueue | None = None
     max_runtime: timedelta = timedelta(minutes=20)
     kinds: frozenset[str] = frozenset({"postgres"})
+    only_accounts_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.changed is None and self.everything is None:
             raise ValueError(f"{self.key}: a stream reads by window (changed), in full (everything), or both")
         if self.deletes.found_by is Deletes.ABSENT and self.everything is None:
             raise ValueError(f"{self.key}: absence can only be found by reading everything")
+
+    def reads_from(self, account: str) -> bool:
+        """Whether this stream is read from that account."""
+        return not self.only_accounts_of or account.split("/", 1)[0] in self.only_accounts_of
 
     @property
     def vendor(self) -> str:

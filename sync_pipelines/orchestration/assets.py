@@ -1,7 +1,5 @@
 """From a stream's declaration to its Dagster asset, job and schedules. Knows no vendor."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -81,7 +79,7 @@ def stream_asset(vendor: Vendor, stream: Stream[Any]) -> AssetsDefinition:
             "reads": "changes by window" if stream.is_windowed else "everything",
         },
     )
-    def table(context: AssetExecutionContext, config: SyncConfig, engine: Engine) -> MaterializeResult[Any]:
+    def table(context: AssetExecutionContext, config: SyncConfig, engine: Engine) -> MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
         account, day = partitions.split_key(stream, context.partition_key)
         request = requested(stream, config, day, is_backfill=tags.BACKFILL in context.run.tags)
         totals = run_stream(vendor, stream, account, request, engine, context)
@@ -154,6 +152,7 @@ def run_stream(
     except (AuthError, ConfigError, ContractError, DataError, BrakePulled) as error:
         kind = {"error_type": type(error).__name__, "account": account, "stream": stream.key}
         raise Failure(str(error), metadata=kind, allow_retries=False) from error
+    progress.finished(totals)
     if totals.status is Status.PARTIAL:
         context.log.warning("stopped cleanly: %s; the next run goes on where this one stopped", totals.stopped_because)
     return totals

@@ -114,7 +114,7 @@ def _requests(
     instance: DagsterInstance, vendor: Vendor, stream: Stream[Any], *, lane_group: str, run_config: dict[str, Any]
 ) -> list[RunRequest] | SkipReason:
     with runtime() as opened:
-        accounts = opened.account_ids(vendor.account_vendors)
+        accounts = [account for account in opened.account_ids(vendor.account_vendors) if stream.reads_from(account)]
     if not accounts:
         return SkipReason(f"no {vendor.name} account is configured")
     partitions.register_accounts(instance, vendor, accounts)

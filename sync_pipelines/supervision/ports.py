@@ -51,3 +51,19 @@ def answers_ok(host: str, port: int, path: str) -> bool:
         return False
     finally:
         connection.close()
+
+
+def free_port(first: int) -> int:
+    """A free loopback port at or above ``first`` and below 32768, where outgoing connections begin to take theirs from.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    for port in range(first, 32768):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ConfigError(f"no loopback port between {first} and 32767 is free")

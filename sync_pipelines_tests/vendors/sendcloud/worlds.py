@@ -75,7 +75,11 @@ class Shop:
             ).fetchall()
         found = {
             str(row[0]): dict(
-                zip(("order_id", "integration_id", "order_number", "status", "total", "currency", "modified_at"), row[1:], strict=True)
+                zip(
+                    ("order_id", "integration_id", "order_number", "status", "total", "currency", "modified_at"),
+                    row[1:],
+                    strict=True,
+                )
             )
             | {"items": set()}
             for row in rows

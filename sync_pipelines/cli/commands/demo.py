@@ -1,0 +1,134 @@
+"""``demo``: one pass of every stream against the sandbox, through a real Dagster instance."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from sync_pipelines.cli import output
+from sync_pipelines.cli.session import dagster_session
+from sync_pipelines.config import Environment, embedded_server, load_config
+from sync_pipelines.core.errors import SyncError
+from sync_pipelines.core.guard import ProcessGuard
+from sync_pipelines.core.secrets import MasterKeys
+from sync_pipelines.supervision.ports import free_port
+
+SANDBOX_ACCOUNTS = Path(__file__).parents[2] / "sandbox" / "accounts.yaml"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the embedded database running, to look at the tables")] = False,
+) -> None:
+    """Fills the tables from the vendors' look-alikes by real Dagster runs, and prints what each stream stored."""
+    environment = replace(Environment.read(), config_path=SANDBOX_ACCOUNTS)
+    started = time.monotonic()
+    server = None if environment.database_url else embedded_server(environment)
+    was_running = server is not None and server.is_running()
+    try:
+        with ProcessGuard() as guard, _sandbox(guard) as url:
+            os.environ["SYNC_PIPELINES_SANDBOX_URL"] = url
+            os.environ.setdefault("SYNC_PIPELINES_MASTER_KEY", _demo_key(environment))
+            passes = list(_passes(environment))
+    finally:
+        if server is not None and not keep and not was_running:
+            server.stop()
+    _print(passes, time.monotonic() - started)
+    if any(item["status"] == "failed" for item in passes):
+        raise SyncError(
+            "the demo did not succeed: " + "; ".join(f"{one['stream']}: {one['error']}" for one in passes if one["error"])
+        )
+
+
+def _passes(environment: Environment) -> Iterator[dict[str, Any]]:
+    from sync_pipelines.orchestration.launch import run_stream_here
+    from sync_pipelines.registry import all_vendors, modules
+
+    config = load_config(environment.config_path)
+    with dagster_session(environment) as session:
+        for vendor in all_vendors():
+            for account in config.account_ids(vendor.account_vendors):
+                for stream in vendor.streams:
+                    if not stream.reads_from(account):
+                        continue
+                    ended = run_stream_here(session.definitions, session.instance, vendor, stream, account)
+                    yield _row(stream.key, account, ended)
+        for module in modules("demo"):
+            yield from module.rounds(session.definitions, session.instance, config)
+
+
+def _row(stream: str, account: str, ended: Any) -> dict[str, Any]:
+    numbers = ended.totals.as_json() if ended.totals else {}
+    status = numbers.get("status", "complete") if ended.is_success else "failed"
+    return {**numbers, "stream": stream, "account": account, "run_id": ended.run_id, "status": status, "error": ended.error}
+
+
+def _print(passes: list[dict[str, Any]], seconds: float) -> None:
+    columns = {
+        "stream": "stream",
+        "account": "account",
+        "status": "status",
+        "fetched": "fetched",
+        "inserted": "inserted",
+        "updated": "updated",
+        "dead_lettered": "dead",
+        "api_calls": "calls",
+        "duration_s": "seconds",
+    }
+    output.rows(passes, columns, title="What each stream stored")
+    if not output.is_json:
+        output.note(f"{len(passes)} Dagster runs in {seconds:.1f} s; `make up` shows them, and keeps the tables in step")
+
+
+@contextmanager
+def _sandbox(guard: ProcessGuard) -> Iterator[str]:
+    """The look-alikes in a process of their own, on a free port; ends with this one, however that ends."""
+    port = free_port(20000)
+    command = [sys.executable, "-m", "sync_pipelines.cli", "sandbox", "serve", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    guard.watch(process.pid)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _await_answer(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _await_answer(url: str, process: subprocess.Popen[bytes], *, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            words = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
+            raise SyncError(f"the sandbox did not start: {words}")
+        try:
+            if httpx.get(url, timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise SyncError(f"the sandbox did not answer within {seconds:.0f} s")
+
+
+def _demo_key(environment: Environment) -> str:
+    """The demo's own master key, kept with its data so that a second demo can read what the first one stored."""
+    path = environment.state / "demo-master-key"
+    if not path.exists():
+        environment.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(MasterKeys.new())
+    return path.read_text().strip()

@@ -1,0 +1,98 @@
+"""What commands that work on the instance share: a prepared database, Dagster's instance and our definitions."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sync_pipelines.config import Environment, load_config
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.errors import ConfigError
+from sync_pipelines.core.runtime import Runtime
+from sync_pipelines.opening import open_runtime
+from sync_pipelines.preparation import prepare
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance, Definitions
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An instance to run on."""
+
+    instance: DagsterInstance
+    definitions: Definitions
+
+
+@contextmanager
+def dagster_session(environment: Environment | None = None) -> Iterator[Session]:
+    """Prepares the database if needed and opens the Dagster instance on it."""
+    environment = environment or Environment.read()
+    load_config(environment.config_path)
+    environment.enter(prepare(environment).database_url)
+    warnings.filterwarnings("ignore", module="dagster")
+    from dagster import DagsterInstance
+
+    from sync_pipelines.definitions import defs
+
+    with DagsterInstance.get() as instance:
+        yield Session(instance, defs)
+
+
+@contextmanager
+def runtime() -> Iterator[Runtime]:
+    """The runtime of a command that needs no Dagster; the database is prepared first."""
+    environment = Environment.read()
+    load_config(environment.config_path)
+    url = prepare(environment).database_url
+    os.environ["DATABASE_URL"] = url
+    opened = open_runtime(Environment.read(), application_name="sync-pipelines command")
+    try:
+        yield opened
+    finally:
+        opened.database.close()
+
+
+@contextmanager
+def database() -> Iterator[Database]:
+    """The prepared database, for commands that need no configuration."""
+    environment = Environment.read()
+    opened = Database(prepare(environment).database_url, application_name="sync-pipelines command")
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def instant(option: str, text: str | None) -> datetime | None:
+    """An option's ISO 8601 instant; UTC where it names no zone.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if text is None:
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"{option} is {text!r}; it must be an ISO 8601 instant such as 2026-01-31T08:00:00Z") from error
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def one_of(option: str, value: str | None, kind: Any) -> Any:
+    """An option's value as a member of an enumeration.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if value is None:
+        return None
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise ConfigError(f"{option} is {value!r}; it must be one of {', '.join(str(member) for member in kind)}") from error
