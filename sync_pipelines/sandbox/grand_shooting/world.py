@@ -15,10 +15,10 @@ from sync_pipelines.sandbox.common.quota import SlidingWindow
 Reference = dict[str, Any]
 
 STRING_FIELDS = frozenset(
-    (
-        "ref ean univers gamme family sku brand smalltext product_ref product_smalltext gender gender_smalltext color hexa_color size "
-        "collection comment online shotlist"
-    ).split()
+    {
+        *("ref", "ean", "univers", "gamme", "family", "sku", "brand", "smalltext", "product_ref", "product_smalltext", "gender"),
+        *("gender_smalltext", "color", "hexa_color", "size", "collection", "comment", "online", "shotlist"),
+    }
 )
 NUMBER_FIELDS = frozenset({"category_id", "shotlist_id"})
 LIST_FIELDS = frozenset({"eans", "tags", "eans_extended"})

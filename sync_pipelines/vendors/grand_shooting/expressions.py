@@ -104,7 +104,7 @@ class Pattern:
     def __init__(self, pattern: str) -> None:
         if len(pattern) > MAX_PATTERN:
             raise ExpressionError(f"pattern longer than {MAX_PATTERN} characters")
-        if math.prod(int(n) for n in re.findall(r"\{\d*,?(\d+)", pattern) if n != "0") > 1_000:
+        if math.prod(int(n) for n in re.findall(r"\{(?:\d+,)?(\d+)", pattern) if n != "0") > 1_000:
             raise ExpressionError("counted repetitions multiply to more than 1,000")
         self.pattern = pattern
         self.search("")

@@ -12,7 +12,19 @@ TEXT, NUMBER, LIST, OBJECT, ANY = "text", "number", "list", "object", "any"
 WRITABLE: Mapping[str, str] = {
     **dict.fromkeys(
         (
-            *("ref", "ean", "univers", "gamme", "family", "sku", "brand", "smalltext", "product_ref", "product_smalltext", "gender"),
+            *(
+                "ref",
+                "ean",
+                "univers",
+                "gamme",
+                "family",
+                "sku",
+                "brand",
+                "smalltext",
+                "product_ref",
+                "product_smalltext",
+                "gender",
+            ),
             *("gender_smalltext", "color", "hexa_color", "size", "collection", "comment", "online", "shotlist"),
         ),
         TEXT,

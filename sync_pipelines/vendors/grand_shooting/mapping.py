@@ -1,6 +1,6 @@
-"""From a reference of the main account to what a secondary account should hold. Pure: no I/O.
+"""From a main account's reference to what a secondary account should hold. Pure: no I/O.
 
-`compile_link` turns a link's configuration into a `Replication`; everything wrong with the configuration is found there, before it is
+`compile_link` turns a configured link into a `Replication`; everything wrong with the configuration is found there, before it is
 activated. What can still go wrong on one reference is a `MappingError` naming link, ref, field and rule.
 """
 

@@ -97,7 +97,11 @@ def _text(value: Any) -> str:
         return value
     if type_of(value) == NUMBER:
         return str(value)
-    raise ValueError(f"needs a text, found a {type_of(value)}")
+    raise _unfit("text", value)
+
+
+def _unfit(wanted: str, value: Any) -> ValueError:
+    return ValueError(f"needs a {wanted}, found a {type_of(value)}")
 
 
 def _bounded(text: str) -> str:
@@ -113,7 +117,7 @@ def _over_texts(change: Callable[[str], str]) -> Apply:
         if isinstance(value, list):
             return [change(item) if isinstance(item, str) else item for item in value]
         if not isinstance(value, str):
-            raise ValueError(f"needs a text, found a {type_of(value)}")
+            raise _unfit("text", value)
         return change(value)
 
     return apply
@@ -147,7 +151,7 @@ def _join(rule: s.Join) -> Apply:
         if value is None:
             return None
         if not isinstance(value, list):
-            raise ValueError(f"needs a list, found a {type_of(value)}")
+            raise _unfit("list", value)
         return _bounded(rule.separator.join(_text(item) for item in value))
 
     return apply
@@ -202,7 +206,7 @@ def _round(rule: s.Round) -> Apply:
         if value is None:
             return None
         if type_of(value) != NUMBER:
-            raise ValueError(f"needs a number, found a {type_of(value)}")
+            raise _unfit("number", value)
         rounded = Decimal(str(value)).quantize(unit, ROUND_HALF_UP)
         return int(rounded) if rule.digits == 0 else rounded
 

@@ -38,10 +38,10 @@ class Settings(_Shape):
         previous_webhook_key: Still accepted while keys are being rotated.
         webhook_url: Public address of our intake without the key; where the registration job points webhooks to.
         scheme: ``Bearer`` for account tokens, ``access_token`` for OAuth tokens (facts.md §2).
-        requests_per_second: The account's quota; the vendor's texts say 4 and 5, we stay below the smaller (facts.md §6).
+        requests_per_second: The account's quota; the vendor's texts say 4 and 5 (facts.md §6).
         bulk_size: References per bulk call.
         date_overlap_days: How many days a delta reads again, because ``date_mod`` filters know days only.
-        start: First day the batch delta looks at on an account never synced; the first read lists everything anyway.
+        start: First change day of interest; the default lies before every catalogue, so that the first read lists everything.
     """
 
     account_id: int | None = None
@@ -49,10 +49,10 @@ class Settings(_Shape):
     previous_webhook_key: str | None = None
     webhook_url: str | None = None
     scheme: Literal["Bearer", "access_token"] = "Bearer"
-    requests_per_second: float = Field(default=3.9, gt=0)
+    requests_per_second: float = Field(default=4, gt=0)
     bulk_size: int = Field(default=BULK_SIZE, ge=1, le=BULK_SIZE)
     date_overlap_days: int = Field(default=1, ge=1, le=30)
-    start: date | None = None
+    start: date = date(2000, 1, 1)
 
 
 class Condition(_Shape):
@@ -206,7 +206,7 @@ class Batch(_Shape):
     def _can_be_planned(self) -> Batch:
         try:
             ZoneInfo(self.timezone)
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError):
             raise ValueError(f"unknown time zone {self.timezone!r}") from None
         try:
             CronSim(self.schedule, _EPOCH)
