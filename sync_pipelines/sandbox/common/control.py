@@ -107,7 +107,7 @@ class Observed:
         query = scope["query_string"].decode()
         line = f"{scope['method']} {scope['path']}" + (f"?{query}" if query else "")
         fault = next((fault for fault in self._faults if fault.hits(line)), None)
-        entry = LogEntry(self._clock.now(), scope["method"], scope["path"], query, 0, False, fault and fault.kind, None)
+        entry = LogEntry(self._clock.now(), scope["method"], scope["path"], query, 0, False, fault.kind if fault else None, None)
         self._log.append(entry)
         status, headers, body = await self._answer(fault, scope, receive)
         entry.status, entry.throttled = status, status == 429

@@ -42,10 +42,11 @@ class Control:
             Route("/_control/pages", self.pages, methods=["POST", "DELETE"]),
             Route("/_control/v3", self.v3, methods=["POST"]),
             Route("/_control/settings", self.settings, methods=["GET", "POST"]),
+            Route("/_control/reset", self.reset, methods=["POST"]),
             Route("/_control/world", self.world, methods=["POST"]),
             Route("/_control/methods", self.methods, methods=["POST"]),
             Route("/_control/webhooks/send", self.webhooks, methods=["POST"]),
-            Route("/_control/tokens", self.tokens, methods=["DELETE"]),
+            Route("/_control/tokens", self.tokens, methods=["DELETE", "POST"]),
         ]
 
     async def truth(self, request: Request) -> Response:
@@ -171,6 +172,14 @@ class Control:
         body = await _body(request)
         account = self._account(body.pop("account", None))
         return answer(await send(account, Campaign(**body), base=_api_url(request)))
+
+    async def reset(self, _: Request) -> Response:
+        """Everything as at first, apart from the clock, the log and planned faults."""
+        self._world.reset()
+        self._lists.faults.clear()
+        self._outage.configure(down=False)
+        self._churn = None
+        return Response(status_code=204)
 
     async def tokens(self, _: Request) -> Response:
         """Revokes every OAuth token."""

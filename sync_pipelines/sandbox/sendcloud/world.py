@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -422,7 +422,14 @@ class World:
 
     def __init__(self, *, seed: int, clock: Clock, orders: int, products: int, history_days: int) -> None:
         self.seed, self.clock, self.settings = seed, clock, Settings()
+        self._sizes = {"orders": orders, "products": products, "history_days": history_days}
         self.rebuild(orders=orders, products=products, history_days=history_days)
+
+    def reset(self) -> None:
+        """Starts over as at first, settings included; only the clock stays where it is."""
+        for setting in fields(Settings):
+            setattr(self.settings, setting.name, getattr(Settings(), setting.name))
+        self.rebuild(**self._sizes)
 
     def rebuild(self, *, orders: int, products: int, history_days: int) -> None:
         """Starts over with other sizes. History ends at the last UTC midnight, so that one day's worlds are alike."""

@@ -20,15 +20,24 @@ from sync_pipelines.core.budget import BucketSpec
 from sync_pipelines.core.errors import ContractError, SyncError, TransientError
 from sync_pipelines.core.http import CallStats, HttpClient, Response
 from sync_pipelines.core.jsons import Json
+from sync_pipelines.core.oauth import BuildRequest, form_request
 from sync_pipelines.vendors.sendcloud.faults import explain, parse_faults, still_processing
 
 READS, WRITES, WRITE_BURST = "reads", "writes", "write_burst"
-BUCKETS = (
-    BucketSpec.per_minute(READS, 1000),
-    BucketSpec.per_window(WRITES, 100, 60.0, burst=15),
-    BucketSpec.per_window(WRITE_BURST, 15, 1.0, burst=5),
-)
-"""Quotas of one SendCloud account over all its keys (facts §2)."""
+DEFAULT_AUTH_URL = "https://account.sendcloud.com/oauth2/token"
+
+
+def buckets(*, reads_per_minute: int = 1000, writes_per_minute: int = 100, writes_per_second: int = 15) -> tuple[BucketSpec, ...]:
+    """Quotas of one SendCloud account over all its keys; the defaults are the vendor's (facts §2)."""
+    return (
+        BucketSpec.per_minute(READS, reads_per_minute),
+        BucketSpec.per_window(WRITES, writes_per_minute, 60.0, burst=min(15, writes_per_minute)),
+        BucketSpec.per_window(WRITE_BURST, writes_per_second, 1.0, burst=max(1.0, writes_per_second / 3)),
+    )
+
+
+BUCKETS = buckets()
+"""The vendor's documented quotas."""
 
 ORDERS_PAGE, PARCELS_PAGE, SHIPMENTS_PAGE = 100, 100, 100
 ORDERS_BATCH = 100
@@ -451,6 +460,11 @@ def classify(response: Response) -> SyncError | None:
 def basic_auth(public_key: str, secret_key: str) -> httpx.Auth:
     """HTTP Basic with an integration's key pair."""
     return httpx.BasicAuth(public_key, secret_key)
+
+
+def token_request(auth_url: str, public_key: str, secret_key: str) -> BuildRequest:
+    """OAuth client credentials with the same key pair, for `core.oauth.OAuthRefresh`; an account can be OAuth only (facts §1.2)."""
+    return form_request(auth_url, {"grant_type": "client_credentials"}, basic=(public_key, secret_key))
 
 
 def next_cursor(link: str) -> str | None:

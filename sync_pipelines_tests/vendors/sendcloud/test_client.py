@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,32 +15,7 @@ from sync_pipelines.core.jsons import decode_json, encode_json
 from sync_pipelines.vendors.sendcloud.client import SendCloudClient, basic_auth, classify, cursor_of, next_cursor
 from sync_pipelines.vendors.sendcloud.models import Order, V2OrderBlob, V2Parcel
 from sync_pipelines_tests.sandboxes import RunningSandbox
-
-
-@pytest.fixture
-def running(sandbox: Callable[..., RunningSandbox]) -> RunningSandbox:
-    return sandbox("sendcloud")
-
-
-def connect(
-    running: RunningSandbox, *, keys: tuple[str, str] = ("sandbox-public", "sandbox-secret"), **options: Any
-) -> SendCloudClient:
-    http = HttpClient(
-        account="sendcloud/test",
-        base_url=f"{running.base_url}/api",
-        auth=basic_auth(*keys),
-        classify=classify,
-        sleep=lambda _: None,
-        **options,
-    )
-    return SendCloudClient(http)
-
-
-@pytest.fixture
-def client(running: RunningSandbox) -> Iterator[SendCloudClient]:
-    opened = connect(running)
-    yield opened
-    opened.http.close()
+from sync_pipelines_tests.vendors.sendcloud.conftest import connect
 
 
 def orders_in(pages: Iterator[Any]) -> dict[str, Any]:
