@@ -228,6 +228,13 @@ def test_a_broken_record_is_broken_until_healed(api: Api, kind: str) -> None:
     assert api.get(record[0]).content == whole
 
 
+def test_a_world_can_be_all_open_orders(api: Api) -> None:
+    api.control("world", orders=200, shipped_percent=0)
+    codes = {order["order_details"]["status"]["code"] for order in api.truth().values()}
+    assert "fulfilled" not in codes
+    assert {parcel["status"]["id"] for parcel in api.truth("parcels").values()} == {999}
+
+
 def test_a_million_orders_are_served_without_being_made_first() -> None:
     api = Api(orders=1_000_000)
     newest = api.get("v3/orders", params={"page_size": 2}).json()["data"]

@@ -25,7 +25,7 @@ Control routes besides the common ones; ``account`` is ``main`` unless given:
 ``POST /_control/v3``        ``{"down": true, "kind": "status"|"html"|"forbidden", "status", "path"}``
 ``POST /_control/settings``  `world.Settings`: quotas, delays, 429 style, OAuth only, failing carriers; ``GET`` reads them
 ``POST /_control/reset``     everything as at first, apart from the clock, the request log and planned faults
-``POST /_control/world``     ``{"orders", "products", "history_days"}``: starts over, up to 1,000,000 orders
+``POST /_control/world``     ``{"orders", "products", "history_days", "shipped_percent"}``: starts over, up to 1,000,000 orders
 ``POST /_control/methods``   gives every V2 shipping method another id
 ``POST /_control/webhooks/send``  `webhooks.Campaign`: changes parcels and tells ``url``, out of order, twice, forged, or not at all
 ``DELETE /_control/tokens``  revokes OAuth tokens

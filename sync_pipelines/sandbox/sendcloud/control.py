@@ -156,9 +156,8 @@ class Control:
     async def world(self, request: Request) -> Response:
         """Starts over with other sizes."""
         body = await _body(request)
-        self._world.rebuild(
-            orders=body.get("orders", 150), products=body.get("products", 60), history_days=body.get("history_days", 40)
-        )
+        known = {"orders": 150, "products": 60, "history_days": 40, "shipped_percent": 71}
+        self._world.rebuild(**{name: int(body.get(name, usual)) for name, usual in known.items()})
         return answer({name: account.generator.count for name, account in self._world.accounts.items()})
 
     async def methods(self, request: Request) -> Response:

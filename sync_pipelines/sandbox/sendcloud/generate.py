@@ -126,7 +126,10 @@ def price(cents: int, currency: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Generator:
-    """Order ``i`` (0 ≤ i < ``count``) was created at its share of ``[start, end)`` (epoch microseconds)."""
+    """Order ``i`` (0 ≤ i < ``count``) was created at its share of ``[start, end)`` (epoch microseconds).
+
+    ``shipped_percent`` of those older than a day have their labels; 4 % are cancelled, the rest is open.
+    """
 
     seed: int
     account: int
@@ -135,6 +138,7 @@ class Generator:
     start: int
     end: int
     integrations: tuple[int, ...]
+    shipped_percent: int = 71
 
     @property
     def first_order_id(self) -> int:
@@ -265,7 +269,7 @@ class Generator:
         draw = chance // 1013 % 100
         if draw < 4:
             return CANCELLED_STATUS
-        if draw < 75 and created < self.end - DAY:
+        if draw < 4 + self.shipped_percent and created < self.end - DAY:
             return SHIPPED_STATUS
         return OPEN_STATUSES[(0, 0, 0, 0, 1, 1, 2, 3)[chance // 131 % 8]]
 

@@ -431,7 +431,7 @@ class World:
             setattr(self.settings, setting.name, getattr(Settings(), setting.name))
         self.rebuild(**self._sizes)
 
-    def rebuild(self, *, orders: int, products: int, history_days: int) -> None:
+    def rebuild(self, *, orders: int, products: int, history_days: int, shipped_percent: int = 71) -> None:
         """Starts over with other sizes. History ends at the last UTC midnight, so that one day's worlds are alike."""
         end = int(self.clock.now()) // 86_400 * DAY
         self.accounts = {
@@ -445,6 +445,7 @@ class World:
                     start=end - history_days * DAY,
                     end=end,
                     integrations=tuple(integration.id for integration in profile.integrations),
+                    shipped_percent=shipped_percent,
                 ),
                 self.clock,
                 self.settings,
