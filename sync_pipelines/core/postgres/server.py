@@ -53,6 +53,9 @@ SETTINGS: Mapping[str, str] = {
 STOP_STEPS = ((signal.SIGINT, 8.0), (signal.SIGQUIT, 4.0), (signal.SIGKILL, 3.0))
 """Fast shutdown, then immediate, then by force; seconds to wait after each."""
 
+ORPHANS_S = 5.0
+"""How long children of a dead server may take to notice, before they are ended by force."""
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -151,7 +154,7 @@ class EmbeddedServer:
                 return None
             time.sleep(0.05)
         # The postmaster is dead; its children notice soon, except one in the middle of a long statement.
-        if not _lock_within(alive, 5):
+        if not _lock_within(alive, ORPHANS_S):
             self._kill_orphans()
             if not _lock_within(alive, 10):
                 raise DatabaseUnavailable(f"processes of a dead Postgres still hold {self.data}; see {self.log}")
@@ -195,6 +198,7 @@ class EmbeddedServer:
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"] if binaries.major >= 17 else ["--locale=C"]
         command = [*run_as.prefix, binaries.program("initdb"), f"--pgdata={staging}", f"--username={USER}"]
         command += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--no-instructions", *locale]
+        command += ["--no-sync"] if self._settings.get("fsync") == "off" else []
         made = subprocess.run(
             command, capture_output=True, text=True, check=False, env=_environment(), cwd="/", pass_fds=(alive.fileno(),)
         )

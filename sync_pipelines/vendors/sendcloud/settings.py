@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from sync_pipelines.core.instants import UtcInstant
 
 DEFAULT_BASE_URL = "https://panel.sendcloud.sc/api"
 """``/v2`` and ``/v3`` are appended."""
@@ -16,7 +18,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     webhook_keys: list[str] = Field(default=[], max_length=2, description="Keys that sign webhooks; two while rotating")
-    start: AwareDatetime | None = Field(default=None, description="Where the first sync begins; default: 30 days ago")
+    start: UtcInstant | None = Field(default=None, description="Where the first sync begins; default: 30 days ago")
     integrations: list[int] = Field(default=[], description="Only these shop integrations; none: all")
     wms_status: dict[str, str] = Field(default={}, description="Vendor status to warehouse status, over the built-in table")
     reads_per_minute: int = Field(default=1000, ge=1, description="GET requests")
