@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 from dataclasses import asdict
@@ -101,7 +102,7 @@ def run_sandbox(vendor: str, *, seed: int = 1, size: str = "demo", **options: ob
 
 def _free_socket() -> socket.socket:
     """A listening socket below 32768, so that no outgoing connection takes its port; connections wait until it is served."""
-    for port in range(20000, 32768):
+    for port in random.sample(range(20000, 32768), 100):
         candidate = socket.socket()
         candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -111,7 +112,14 @@ def _free_socket() -> socket.socket:
             candidate.close()
             continue
         return candidate
-    raise RuntimeError("no free port between 20000 and 32767")
+    raise RuntimeError("no free port found between 20000 and 32767")
+
+
+def free_port() -> int:
+    """A port below 32768 that is free now, for a process that binds it itself."""
+    with _free_socket() as candidate:
+        port: int = candidate.getsockname()[1]
+    return port
 
 
 def _as_json(fault: Any) -> Any:

@@ -6,6 +6,7 @@ URLs are plain ``postgresql://…``, as people put them into ``DATABASE_URL``. M
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -20,6 +21,9 @@ MINIMUM_SERVER_VERSION = 140000
 
 _GONE = ("08", "57P01", "57P02", "57P03", "53300")
 """SQLSTATEs (or classes) after which the same work may succeed on a new connection: lost, shut down, starting, full."""
+
+
+ASK_AGAIN_S = 2.0
 
 
 class Database:
@@ -39,12 +43,13 @@ class Database:
         self._application_name = application_name
         self._lock = threading.Lock()
         self._opened = False
+        self._timeout_s = timeout_s
         self._pool = psycopg_pool.ConnectionPool(
             self.url,
             min_size=0,
             max_size=max_connections,
             open=False,
-            timeout=timeout_s,
+            reconnect_timeout=1,
             max_idle=60,
             kwargs={"autocommit": True, "application_name": application_name, "connect_timeout": 10},
             check=psycopg_pool.ConnectionPool.check_connection,
@@ -61,16 +66,15 @@ class Database:
             ConfigError: The server is older than PostgreSQL 14.
         """
         self._open()
+        connection = self._borrow()
         try:
-            with self._pool.connection() as connection:
-                try:
-                    yield connection
-                except psycopg.Error as error:
-                    if connection.closed or (error.sqlstate or "").startswith(_GONE):
-                        raise self._unavailable(error) from error
-                    raise
-        except psycopg_pool.PoolTimeout as error:
-            raise self._unavailable(error) from error
+            yield connection
+        except psycopg.Error as error:
+            if connection.closed or (error.sqlstate or "").startswith(_GONE):
+                raise self._unavailable(error) from error
+            raise
+        finally:
+            self._pool.putconn(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection]:
@@ -90,6 +94,17 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({safe_url(self.url)!r})"
+
+    def _borrow(self) -> psycopg.Connection:
+        """A connection from the pool, asked for again and again: left alone, the pool lets its pauses grow to minutes."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            remaining = deadline - time.monotonic()
+            try:
+                return self._pool.getconn(timeout=max(0.1, min(ASK_AGAIN_S, remaining)))
+            except psycopg_pool.PoolTimeout as error:
+                if remaining <= ASK_AGAIN_S:
+                    raise self._unavailable(error) from error
 
     def _open(self) -> None:
         """Asks the server once, directly: the pool alone would hide why it cannot be reached."""

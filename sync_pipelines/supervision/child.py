@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 LineSink = Callable[[str, str], None]
 """Takes a child's name and one line of its output."""
@@ -78,9 +79,9 @@ class RunningChild:
         return self.child.is_ready is None or self.child.is_ready()
 
     def has_processes(self) -> bool:
-        """Whether anything of its group is left."""
+        """Whether anything of its group is left alive."""
         self._process.poll()
-        return _signal_group(self.group, 0)
+        return _signal_group(self.group, 0) and _has_living_member(self.group)
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the whole group."""
@@ -97,6 +98,19 @@ class RunningChild:
             if self.child.ready_line and self.child.ready_line in text:
                 self._has_said_ready.set()
             self._sink(self.child.name, text)
+
+
+def _has_living_member(group: int) -> bool:
+    """Whether the group has more than zombies, which stay where nobody reaps them (containers without an init)."""
+    stats = list(Path("/proc").glob("[0-9]*/stat"))
+    for stat in stats:
+        try:
+            state, _parent, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(its_group) == group and state not in "ZX":
+            return True
+    return not stats
 
 
 def _signal_group(group: int, number: int) -> bool:

@@ -93,13 +93,12 @@ class Supervisor:
         running = [watched.running for watched in self._watched if watched.running]
         for child in running:
             child.signal(signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_S
-        while any(child.has_processes() for child in running) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        deaf = _still_there(running, within_s=GRACE_S)
+        for child in deaf:
+            self.report(f"{child.child.name} did not stop in {GRACE_S:.0f} s and is killed")
+            child.signal(signal.SIGKILL)
+        _still_there(deaf, within_s=2)
         for child in running:
-            if child.has_processes():
-                self.report(f"{child.child.name} did not stop in {GRACE_S:.0f} s and is killed")
-                child.signal(signal.SIGKILL)
             child.wait_for_lines()
             self.guard.forget(child.group)
 
@@ -163,6 +162,15 @@ class Supervisor:
     def _complaint(self, watched: _Watched, what: str) -> str:
         lines = list(watched.running.last_lines) if watched.running else watched.last_lines
         return f"{watched.child.name} {what}. Its last lines:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _still_there(children: list[RunningChild], *, within_s: float) -> list[RunningChild]:
+    """Those that have not ended within the time."""
+    deadline = time.monotonic() + within_s
+    while children and time.monotonic() < deadline:
+        children = [child for child in children if child.has_processes()]
+        time.sleep(0.05)
+    return children
 
 
 def _ending(code: int) -> str:

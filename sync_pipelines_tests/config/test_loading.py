@@ -89,7 +89,7 @@ def test_no_credential_shows_in_a_representation() -> None:
         ),
         (
             account(credentials="{public_key: a}"),
-            "accounts.yaml:3: account sendcloud/main, credentials: secret_key missing; sendcloud needs public_key, secret_key. Add ",
+            "accounts.yaml:3: account sendcloud/main, credentials: secret_key missing; sendcloud needs public_key, secret_key",
         ),
         (
             account(credentials="{public_key: '${A', secret_key: b}"),
