@@ -15,8 +15,8 @@ from enum import StrEnum
 
 import msgspec
 
-UNKNOWN_WAIT_S = 0.05
-"""How long to wait where only an answer still under way can free quota."""
+SHORTEST_WAIT_S = 0.02
+"""The least wait where only an answer still under way can free quota."""
 
 SLOTS = 120
 """Into how many slots a sliding window is cut: one slot's length is lost to rounding."""
@@ -91,10 +91,10 @@ class BucketSpec:
     def per_window(cls, name: str, limit: int, seconds: float, *, burst: float | None = None) -> BucketSpec:
         """``limit`` calls in *any* ``seconds``, the strictest reading of "n per minute" (SendCloud).
 
-        Calls are paced at 98.5 % of the limit after a burst (default: 5 % of the limit), so that quota comes back evenly
+        Calls are paced at 99 % of the limit after a burst (default: 5 % of the limit), so that quota comes back evenly
         and a live call finds some soon.
         """
-        return cls(name, limit / seconds, burst or max(1.0, limit * 0.05), window_s=seconds, limit=limit, safety=0.985)
+        return cls(name, limit / seconds, burst or max(1.0, limit * 0.05), window_s=seconds, limit=limit, safety=0.99)
 
     @classmethod
     def per_minute(cls, name: str, limit: int) -> BucketSpec:
@@ -232,7 +232,7 @@ class BucketState(msgspec.Struct, omit_defaults=True):
             if missing > _EPSILON:
                 waits.append(missing / self.refill_rate(spec))
         if spec.is_fixed and self.calls_per_window(spec) - self.used - len(self.in_flight) < need + spec.floor(lane):
-            waits.append(UNKNOWN_WAIT_S if self.closes_at is None else self.closes_at - now)
+            waits.append(self._answer_wait(now) if self.closes_at is None else self.closes_at - now)
         if spec.limit is not None:
             waits.append(self._window_wait(spec, need + spec.window_floor(lane), now))
         return max(0.0, *waits)
@@ -325,5 +325,10 @@ class BucketState(msgspec.Struct, omit_defaults=True):
         for end, calls in self.slots:
             free += calls
             if free >= need:
-                return max(UNKNOWN_WAIT_S / 10, end + spec.window_s - now)
-        return UNKNOWN_WAIT_S
+                return end + spec.window_s - now
+        return self._answer_wait(now)
+
+    def _answer_wait(self, now: float) -> float:
+        """A guess: what has taken long will take longer."""
+        oldest = min((flight.granted for flight in self.in_flight.values()), default=now)
+        return max(SHORTEST_WAIT_S, (now - oldest) / 5)

@@ -250,7 +250,8 @@ class Secrets:
         if master is None:
             raise ConfigError(
                 f"secret {_label(row.name, row.account)} is wrapped by master key {row.key_id}, which {MASTER_KEY_VARIABLE} "
-                f"does not hold (it holds {', '.join(self._keys.keys)}); add the old key behind the new one, or set the secret again",
+                f"does not hold (it holds {', '.join(self._keys.keys)}); add the old key behind the new one, "
+                "or set the secret again",
                 account=row.account or None,
             )
         try:
