@@ -23,9 +23,9 @@ from sqlalchemy import Column, LargeBinary, Table, Text
 
 from sync_pipelines.core.answers import KEPT_BODY, Response
 from sync_pipelines.core.db import Database
-from sync_pipelines.core.errors import AuthError, ContractError, RemoteError, TransientError
+from sync_pipelines.core.errors import AuthError, ConfigError, ContractError, RemoteError, TransientError
 from sync_pipelines.core.jsons import decode_json
-from sync_pipelines.core.secrets import Secrets
+from sync_pipelines.core.secrets import MASTER_KEY_VARIABLE, Secrets
 from sync_pipelines.core.tables import SYNC_SCHEMA, instant, metadata
 
 log = logging.getLogger("sync_pipelines.oauth")
@@ -125,7 +125,7 @@ class OAuthRefresh(httpx.Auth):
     Args:
         account: ``vendor/name``.
         database: For the row lock and the ages.
-        secrets: Where the tokens are kept.
+        secrets: Where the tokens are kept; ``None`` (no master key) is refused.
         refresh_token: The configured one; used until the vendor rotates it, and again when it is configured anew.
             ``None`` for client credentials.
         build_request: The refresh request; see `form_request`.
@@ -137,6 +137,9 @@ class OAuthRefresh(httpx.Auth):
         transport: Replaces the network in tests.
         sleep: Waits so many seconds.
         monotonic: Seconds.
+
+    Raises:
+        ConfigError: There is no master key to keep tokens with.
     """
 
     def __init__(
@@ -144,7 +147,7 @@ class OAuthRefresh(httpx.Auth):
         *,
         account: str,
         database: Database,
-        secrets: Secrets,
+        secrets: Secrets | None,
         refresh_token: str | None,
         build_request: BuildRequest,
         parse: ParseAnswer | None = None,
@@ -156,6 +159,11 @@ class OAuthRefresh(httpx.Auth):
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        if secrets is None:
+            raise ConfigError(
+                f"{account}: its tokens can not be kept without {MASTER_KEY_VARIABLE}; `sync-pipelines secrets new-key` prints one",
+                account=account,
+            )
         self.account = account
         self._database, self._secrets, self._configured = database, secrets, refresh_token
         self._build_request, self._parse, self._apply = build_request, parse or parse_rfc6749, apply or bearer

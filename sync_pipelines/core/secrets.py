@@ -60,12 +60,17 @@ class MasterKeys:
     primary: str
 
     @classmethod
-    def parse(cls, text: str) -> MasterKeys:
-        """Reads one base64 key of 32 bytes, or several separated by commas.
+    def parse(cls, text: str | None) -> MasterKeys:
+        """Reads what ``SYNC_PIPELINES_MASTER_KEY`` holds: one base64 key of 32 bytes, or several separated by commas.
+
+        Args:
+            text: Its value; ``None`` if it is not set.
 
         Raises:
             ConfigError: There is none, or one is malformed.
         """
+        if text is None:
+            raise ConfigError(f"{MASTER_KEY_VARIABLE} is not set: secrets need a master key. {_HOW_TO}")
         parts = [part.strip() for part in text.split(",") if part.strip()]
         if not parts:
             raise ConfigError(f"{MASTER_KEY_VARIABLE} is empty: secrets need a master key. {_HOW_TO}")
@@ -79,17 +84,6 @@ class MasterKeys:
                 raise ConfigError(f"{MASTER_KEY_VARIABLE}: key {position} has {len(key)} bytes instead of {_KEY_BYTES}. {_HOW_TO}")
             keys[hashlib.blake2b(key, digest_size=6, person=b"sync-key-id").hexdigest()] = AESGCM(key)
         return cls(keys, next(iter(keys)))
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> MasterKeys:
-        """Reads ``SYNC_PIPELINES_MASTER_KEY`` of the given environment.
-
-        Raises:
-            ConfigError: It is missing or malformed.
-        """
-        if MASTER_KEY_VARIABLE not in environ:
-            raise ConfigError(f"{MASTER_KEY_VARIABLE} is not set: secrets need a master key. {_HOW_TO}")
-        return cls.parse(environ[MASTER_KEY_VARIABLE])
 
     @staticmethod
     def new() -> str:
@@ -166,24 +160,15 @@ class Secrets:
             )
         return value
 
-    def resolve(self, name: str, account: str) -> str:
-        """What ``secret:NAME`` stands for: the account's own secret of that name, else the shared one, as text.
+    def lookup(self, name: str, account: str) -> bytes | None:
+        """What ``secret:NAME`` stands for: the account's own secret of that name, else the shared one, else ``None``.
 
         Raises:
-            ConfigError: Neither exists, or it does not open, or it is not text.
+            ConfigError: It does not open with the master keys at hand.
         """
         with self._database.connect() as connection:
             value = self.read(connection, name, account)
-            if value is None and account != SHARED:
-                value = self.read(connection, name, SHARED)
-        if value is None:
-            raise ConfigError(
-                f"{account}: secret:{name} does not exist; set it with `{_set_command(name, account)}`", account=account
-            )
-        try:
-            return value.decode()
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"secret {_label(name, account)} is not text", account=account) from error
+            return self.read(connection, name, SHARED) if value is None and account != SHARED else value
 
     def delete(self, name: str, account: str) -> bool:
         """Removes a secret; says whether there was one."""

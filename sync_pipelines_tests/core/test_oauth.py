@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from sync_pipelines.core.db import Database
-from sync_pipelines.core.errors import AuthError, ContractError, TransientError
+from sync_pipelines.core.errors import AuthError, ConfigError, ContractError, TransientError
 from sync_pipelines.core.http import HttpClient
 from sync_pipelines.core.oauth import OAuthRefresh, RefreshRefused, form_request, read_token_ages
 from sync_pipelines.core.secrets import MasterKeys, Secrets
@@ -239,6 +239,11 @@ def test_client_credentials_need_no_refresh_token(database):
         transport=httpx.MockTransport(answer),
     ).token()
     assert asked == [({"grant_type": ["client_credentials"]}, "Basic ")]
+
+
+def test_without_a_master_key_there_is_nowhere_to_keep_tokens(database):
+    with pytest.raises(ConfigError, match="secrets new-key"):
+        OAuthRefresh(account=ACCOUNT, database=database, secrets=None, refresh_token="r", build_request=form_request(TOKEN_URL, {}))
 
 
 def test_the_status_shows_ages_and_no_token(oauth, database, vendor):
