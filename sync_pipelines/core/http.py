@@ -352,10 +352,9 @@ class HttpClient:
     # -- what an answer means -----------------------------------------------------------------------------------------------
 
     def _meaning(self, call: _Call, response: Response, throttles: int) -> SyncError | None:
-        if self._vendor_classify is not None:
-            own = self._vendor_classify(response)
-            if own is not None:
-                return self._with_time(own, throttles)
+        own = self._vendors_meaning(response)
+        if own is not None:
+            return self._with_time(own, throttles)
         if response.status in call.expect:
             return None
         asked = retry_after_s(response.headers, now=self._now())
@@ -367,6 +366,15 @@ class HttpClient:
         # A proxy's page or a cut answer is worth another try; if it lasts, the contract is broken.
         lasting = ContractError(what, account=self.account, status=response.status, body=response.body[:KEPT_BODY])
         return _Repeatable(lasting)
+
+    def _vendors_meaning(self, response: Response) -> SyncError | None:
+        """What ``classify`` makes of it; an answer it cannot even read as JSON goes by the general rules."""
+        if self._vendor_classify is None:
+            return None
+        try:
+            return self._vendor_classify(response)
+        except ContractError:
+            return None
 
     def _with_time(self, error: SyncError, throttles: int) -> SyncError:
         if isinstance(error, Throttled) and error.retry_at <= self._now():

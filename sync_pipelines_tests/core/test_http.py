@@ -214,6 +214,14 @@ def test_a_vendor_may_read_an_error_out_of_a_success():
         World(httpx.Response(200, json={"error": 7})).client(classify=classify).request("GET", "/a")
 
 
+@pytest.mark.parametrize("page", [HTML, httpx.Response(200, text="<html>")], ids=repr)
+def test_a_page_that_the_vendors_reading_cannot_parse_is_tried_again(page):
+    def classify(response: Response):
+        return DataError("no", account=ACCOUNT) if response.json().get("error") else None
+
+    assert World(page, OK).client(classify=classify).request("GET", "/a").status == 200
+
+
 def test_a_vendor_may_call_a_400_passing():
     def classify(response: Response):
         return TransientError("sometimes", account=ACCOUNT) if response.status == 400 else None
