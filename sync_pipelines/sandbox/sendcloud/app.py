@@ -28,6 +28,7 @@ Control routes besides the common ones; ``account`` is ``main`` unless given:
 ``POST /_control/world``     ``{"orders", "products", "history_days", "shipped_percent"}``: starts over, up to 1,000,000 orders
 ``POST /_control/methods``   gives every V2 shipping method another id
 ``POST /_control/webhooks/send``  `webhooks.Campaign`: changes parcels and tells ``url``, out of order, twice, forged, or not at all
+``GET  /_control/webhooks/report``  how it went, for a campaign sent with ``"wait": false``
 ``DELETE /_control/tokens``  revokes OAuth tokens
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import fields
 from typing import Any
@@ -28,6 +29,7 @@ class Control:
         self._world, self._gate, self._lists, self._outage = world, gate, lists, outage
         self._churn: dict[str, Any] | None = None
         self._pages = 0
+        self._campaign: asyncio.Task[dict[str, Any]] | None = None
         lists.after_page = self._after_page
 
     def routes(self) -> list[BaseRoute]:
@@ -46,6 +48,7 @@ class Control:
             Route("/_control/world", self.world, methods=["POST"]),
             Route("/_control/methods", self.methods, methods=["POST"]),
             Route("/_control/webhooks/send", self.webhooks, methods=["POST"]),
+            Route("/_control/webhooks/report", self.webhooks_report),
             Route("/_control/tokens", self.tokens, methods=["DELETE", "POST"]),
         ]
 
@@ -167,10 +170,17 @@ class Control:
         return answer({"epoch": account.method_epoch})
 
     async def webhooks(self, request: Request) -> Response:
-        """Runs a `Campaign`; answers when it is over."""
+        """Runs a `Campaign`; answers when it is over, or at once with ``"wait": false``."""
         body = await _body(request)
-        account = self._account(body.pop("account", None))
-        return answer(await send(account, Campaign(**body), base=_api_url(request)))
+        account, is_awaited = self._account(body.pop("account", None)), body.pop("wait", True)
+        self._campaign = asyncio.create_task(send(account, Campaign(**body), base=_api_url(request)))
+        return answer(await self._campaign if is_awaited else {"done": False})
+
+    async def webhooks_report(self, _: Request) -> Response:
+        """How the last `Campaign` went: ``{"done": true, …}`` once it is over."""
+        if self._campaign is None or not self._campaign.done():
+            return answer({"done": False})
+        return answer({"done": True, **self._campaign.result()})
 
     async def reset(self, _: Request) -> Response:
         """Everything as at first, apart from the clock, the log and planned faults."""

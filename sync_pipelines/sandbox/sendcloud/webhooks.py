@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
 import random
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
-
-import httpx
 
 from sync_pipelines.sandbox.sendcloud.catalogue import STATUSES
 from sync_pipelines.sandbox.sendcloud.generate import Parcel, Shipping
 from sync_pipelines.sandbox.sendcloud.mutate import next_status, set_status, ship
 from sync_pipelines.sandbox.sendcloud.parcels import v2_parcel
+from sync_pipelines.sandbox.sendcloud.posting import Delivery, post_all
 from sync_pipelines.sandbox.sendcloud.reference import v2_integration
 from sync_pipelines.sandbox.sendcloud.rendering import instant
 from sync_pipelines.sandbox.sendcloud.world import Account, Key
@@ -61,14 +58,6 @@ class Campaign:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """One HTTP call to make."""
-
-    body: bytes
-    headers: dict[str, str]
-
-
 async def send(account: Account, campaign: Campaign, *, base: str) -> dict[str, Any]:
     """Changes parcels, tells of it, and reports: ``events, sent, duplicated, forged, dropped, statuses, dropped_parcels``."""
     chance = random.Random(campaign.seed)
@@ -91,7 +80,7 @@ async def send(account: Account, campaign: Campaign, *, base: str) -> dict[str, 
         deliveries += _others(account, campaign)
     if campaign.shuffle:
         chance.shuffle(deliveries)
-    statuses = await _post_all(campaign, deliveries)
+    statuses = await post_all(campaign.url, deliveries, concurrency=campaign.concurrency)
     return {**report, "sent": len(deliveries), "statuses": statuses, "dropped_parcels": sorted(dropped_parcels)}
 
 
@@ -219,22 +208,3 @@ def _signing_key(account: Account, campaign: Campaign, integration: int | None) 
 def _dump(body: Any) -> bytes:
     """Spaces after ``:`` and ``,``, as SendCloud most likely writes them."""
     return json.dumps(body).encode()
-
-
-async def _post_all(campaign: Campaign, deliveries: list[Delivery]) -> dict[str, int]:
-    """Posts everything; counts the answers, ``0`` for none."""
-    statuses: Counter[str] = Counter()
-    queue = iter(deliveries)
-
-    async def post(client: httpx.AsyncClient) -> None:
-        for delivery in queue:
-            try:
-                headers = {"Content-Type": "application/json", **delivery.headers}
-                response = await client.post(campaign.url, content=delivery.body, headers=headers)
-                statuses[str(response.status_code)] += 1
-            except httpx.TransportError:
-                statuses["0"] += 1
-
-    async with httpx.AsyncClient(timeout=30) as client:
-        await asyncio.gather(*(post(client) for _ in range(campaign.concurrency)))
-    return dict(statuses)
