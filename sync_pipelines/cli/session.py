@@ -40,7 +40,10 @@ def dagster_session(environment: Environment | None = None) -> Iterator[Session]
 
     from sync_pipelines.definitions import defs
 
+    from sync_pipelines.orchestration.orphans import fail_orphans
+
     with DagsterInstance.get() as instance:
+        fail_orphans(instance, is_code_server_down=False)
         yield Session(instance, defs)
 
 

@@ -69,7 +69,8 @@ def stream_status(connection: Connection[Any], stream: Stream[Any], account: str
     holes = ledger.holes(connection, Window(origin, until)) if origin and until and origin < until else []
     letters = dict(
         connection.execute(
-            "SELECT state, count(*) FROM sync.dead_letters WHERE account = %s AND subject = %s AND state <> 'resolved' GROUP BY state",
+            "SELECT state, count(*) FROM sync.dead_letters"
+            " WHERE account = %s AND subject = %s AND state <> 'resolved' GROUP BY state",
             [account, stream.key],
         ).fetchall()
     )

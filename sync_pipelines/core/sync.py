@@ -191,7 +191,7 @@ class _Run:
                 )
         relevant = [window for window in started if any(_touch(window, other) for other in wanted)]
         fresh = windows.subtract(wanted, relevant)
-        planned = [(window, started[window]) for window in relevant]
+        planned: list[tuple[Window, windows.Progress | None]] = [(window, started[window]) for window in relevant]
         planned += [(piece, None) for window in fresh for piece in window.slices(stream.slice)]
         return sorted(planned, key=lambda item: item[0])
 

@@ -462,7 +462,7 @@ class _Statements:
     def _create_stage(self) -> Composed:
         def column(name: str) -> Composed:
             kind = "text" if name == "raw" or name in self._json else _type_name(self.table, name)
-            return SQL("{} {}").format(Identifier(name), SQL(kind))  # type: ignore[arg-type]  # our own declaration, not input
+            return SQL("{} {}").format(Identifier(name), SQL(kind))
 
         columns = SQL(", ").join(column(name) for name in self._staged)
         return SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({}) ON COMMIT DELETE ROWS").format(self._stage, columns)
@@ -474,7 +474,7 @@ class _Statements:
         statistics do not know yet how many there are.
         """
         same = SQL(" AND ").join(
-            SQL("x.{0} = s.{0}" + (f"::{_type_name(self.table, name)}" if cast else "")).format(Identifier(name))  # type: ignore[arg-type]  # our own declaration
+            SQL("x.{0} = s.{0}" + (f"::{_type_name(self.table, name)}" if cast else "")).format(Identifier(name))
             for name in self._vendor_key
         )
         return SQL("LATERAL (SELECT x.*, x.ctid AS place FROM {} x WHERE x.account = {} AND {} OFFSET 0) t ON TRUE").format(

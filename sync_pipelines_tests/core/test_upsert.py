@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -50,9 +49,9 @@ VERSIONS = st.builds(
 
 
 @pytest.fixture
-def things(database: Database) -> Iterator[Database]:
+def things(database: Database) -> Database:
     create_tables(database)
-    yield database
+    return database
 
 
 def store(database: Database, versions: list[Version], **options: Any) -> UpsertCounts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,7 @@ def hours_of(found: list[Window]) -> set[int]:
 def test_subtract_leaves_exactly_what_is_wanted_and_not_taken(wanted: list[Window], taken: list[Window]) -> None:
     left = subtract(wanted, taken)
     assert hours_of(left) == hours_of(wanted) - hours_of(taken)
-    assert all(earlier.end < later.start for earlier, later in zip(left, left[1:], strict=False))
+    assert all(earlier.end < later.start for earlier, later in pairwise(left))
 
 
 @given(windows(), st.integers(1, 7))

@@ -87,11 +87,12 @@ def _window(start: datetime | None, end: datetime | None) -> Window | None:
 
 
 def _text(totals: SyncTotals) -> str:
+    kept = f"unchanged {totals.unchanged}, stale {totals.stale}, deleted {totals.deleted}, dead-lettered {totals.dead_lettered}"
+    calls = f"{totals.api_calls} calls, {totals.throttled} throttled, {totals.waited_s:.1f} s waited"
     lines = [
         f"{totals.stream} of {totals.account}: {totals.status}",
-        f"  fetched {totals.fetched}, inserted {totals.inserted}, updated {totals.updated}, unchanged {totals.unchanged}, "
-        f"stale {totals.stale}, deleted {totals.deleted}, dead-lettered {totals.dead_lettered}",
-        f"  {totals.api_calls} calls, {totals.throttled} throttled, {totals.waited_s:.1f} s waited, {totals.duration_s:.1f} s in all",
+        f"  fetched {totals.fetched}, inserted {totals.inserted}, updated {totals.updated}, {kept}",
+        f"  {calls}, {totals.duration_s:.1f} s in all",
         f"  run {totals.run_id}",
     ]
     if totals.stopped_because:

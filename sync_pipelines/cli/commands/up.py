@@ -75,6 +75,7 @@ def _run(environment: Environment, supervisor: Supervisor, guard: ProcessGuard, 
         if prepared.revisions:
             log.line("up", f"database migrated: {', '.join(prepared.revisions)}")
         variables = environment.child_environment(prepared.database_url)
+        _sweep(environment, prepared.database_url, log)
         first = [_code(environment, variables), _service(environment, variables)]
         supervisor.start([*first, *([_sandbox(environment, variables)] if with_sandbox else [])])
         if not supervisor.is_stopping:  # both ask the code server as soon as they start
@@ -89,6 +90,18 @@ def _run(environment: Environment, supervisor: Supervisor, guard: ProcessGuard, 
         if server:
             server.stop()
         log.line("up", "stopped")
+
+
+def _sweep(environment: Environment, database_url: str, log: _Log) -> None:
+    """Fails the runs that an earlier, killed ``up`` has left behind."""
+    environment.enter(database_url)
+    from dagster import DagsterInstance
+
+    from sync_pipelines.orchestration.orphans import fail_orphans
+
+    with DagsterInstance.get() as instance:
+        for run_id in fail_orphans(instance, is_code_server_down=True):
+            log.line("up", f"run {run_id} had lost its process; marked as failed")
 
 
 def _web(environment: Environment, variables: Mapping[str, str]) -> Child:

@@ -39,9 +39,10 @@ class Fault:
     """A planned misbehaviour.
 
     Attributes:
-        kind: ``status`` (answer ``status`` with ``body``), ``html`` (503 page), ``truncate`` (half of the body, full length claimed),
-            ``garbage`` (not JSON), ``null`` (the body ``null``), ``empty`` (200, no body), ``reset`` (connection dropped before the
-            answer), ``lost_answer`` (the request is carried out, the answer dropped), ``delay`` (``seconds`` before the answer).
+        kind: ``status`` (answer ``status`` with ``body``), ``html`` (503 page), ``garbage`` (not JSON), ``null`` (the body
+            ``null``), ``empty`` (200, no body), ``truncate`` (half of the body, full length claimed), ``reset`` (connection
+            dropped before the answer), ``lost_answer`` (the request is carried out, the answer dropped), ``delay``
+            (``seconds`` before the answer).
         path: Regular expression searched in ``METHOD /path?query``.
         times: How many matching requests it hits; ``None`` for all.
         skip: How many matching requests pass first.
@@ -101,6 +102,7 @@ class Observed:
         self._app, self._clock, self._log, self._faults = app, clock, log, faults
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Handles one request."""
         if scope["type"] != "http" or "/_control" in scope["path"]:
             await self._app(scope, receive, send)
             return

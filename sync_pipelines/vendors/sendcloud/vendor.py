@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sync_pipelines.core.budget import Budget
@@ -30,7 +30,7 @@ def connect(account: AccountContext) -> Iterator[SendCloudClient]:
 def check(client: SendCloudClient) -> list[CheckItem]:
     """Tries the credentials and the permission to read orders and shipments."""
     items: list[CheckItem] = []
-    tries = {
+    tries: dict[str, Callable[[], str]] = {
         "credentials": lambda: f"integration {client.auth_metadata().get('integration_id')}",
         "read orders": lambda: f"{next(client.orders(page_size=1)).count} on the first page",
         "read shipments": lambda: f"{next(client.shipments(page_size=1)).count} on the first page",
