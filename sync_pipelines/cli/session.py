@@ -39,7 +39,6 @@ def dagster_session(environment: Environment | None = None) -> Iterator[Session]
     from dagster import DagsterInstance
 
     from sync_pipelines.definitions import defs
-
     from sync_pipelines.orchestration.orphans import fail_orphans
 
     with DagsterInstance.get() as instance:
