@@ -1,0 +1,170 @@
+"""``gazelle``: authorize an account in the browser, import its token file, run all of its streams in turn."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sync_pipelines.cli import output
+from sync_pipelines.cli.session import dagster_session, runtime
+from sync_pipelines.config import Account, Environment, load_config
+from sync_pipelines.config.references import SECRET_PREFIX
+from sync_pipelines.core.errors import ConfigError
+from sync_pipelines.core.secrets import MasterKeys, Secrets
+
+DEFAULT_SECRET = "refresh_token"  # noqa: S105 - the name of a secret
+
+AccountOption = Annotated[str, typer.Option("--account", "-a", help="vendor/name, such as gazelle/studio")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group."""
+    group = typer.Typer(help="Gazelle accounts.", no_args_is_help=True)
+    group.command("authorize")(authorize)
+    group.command("import-token")(import_token)
+    group.command("sync")(sync)
+    app.add_typer(group, name="gazelle")
+
+
+def authorize(
+    account: AccountOption,
+    port: Annotated[int, typer.Option(help="Port of http://127.0.0.1:PORT/callback, which must be listed at Gazelle")] = 8765,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the person")] = 300,
+    browser: Annotated[bool, typer.Option(help="Open the page here; otherwise only its address is printed")] = True,
+) -> None:
+    """Opens Gazelle's consent page and keeps the refresh token it grants, encrypted."""
+    from sync_pipelines.vendors.gazelle import authorize as flow
+    from sync_pipelines.vendors.gazelle.settings import TOKEN_PATH
+
+    found = _account(account)
+    with runtime() as opened:
+        secrets = _secrets(opened.database)
+        values = {
+            name: found.credentials[name].resolve(
+                where=f"{found.place}: account {found.id}, credentials.{name}", account=found.id, secrets=secrets.get
+            )
+            for name in ("client_id", "client_secret")
+        }
+        application = flow.Application(
+            account=found.id,
+            base_url=found.base_url,
+            token_url=found.auth_url or found.base_url.rstrip("/") + TOKEN_PATH,
+            client_id=values["client_id"],
+            client_secret=values["client_secret"],
+        )
+
+        def show(address: str) -> None:
+            output.note(f"agree in the browser: {address}")
+            if browser:
+                webbrowser.open(address)
+
+        granted = flow.authorize(application, open_browser=show, port=port, timeout_s=timeout)
+        if granted.refresh_token is None:
+            raise ConfigError(
+                f"{account}: Gazelle granted no refresh token; check the application's settings there", account=account
+            )
+        name = _keep(secrets, found, granted.refresh_token)
+    _done(found, name)
+
+
+def import_token(
+    path: Annotated[Path, typer.Argument(help="token.json of an older program", exists=True, dir_okay=False)],
+    account: AccountOption,
+) -> None:
+    """Takes the refresh token out of a token.json and keeps it encrypted; the old program must no longer use it."""
+    found = _account(account)
+    try:
+        token = json.loads(path.read_text(encoding="utf-8"))["refresh_token"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is not a token file: it needs an object with refresh_token") from error
+    if not isinstance(token, str) or not token:
+        raise ConfigError(f"{path}: refresh_token is empty")
+    with runtime() as opened:
+        name = _keep(_secrets(opened.database), found, token)
+    _done(found, name)
+
+
+def sync(
+    account: AccountOption,
+    thorough: Annotated[bool, typer.Option(help="Read every field of every record, trusting no change time")] = False,
+) -> None:
+    """Runs all streams of an account in turn and prints what became of each; exit code 1 if one failed."""
+    from sync_pipelines.core.budget import Lane
+    from sync_pipelines.vendors.gazelle.vendor import VENDOR
+
+    _account(account)
+    summary: list[dict[str, Any]] = []
+    with dagster_session() as session:
+        from sync_pipelines.orchestration.launch import run_stream_here
+
+        for stream in VENDOR.streams:
+            ended = run_stream_here(
+                session.definitions,
+                session.instance,
+                VENDOR,
+                stream,
+                account,
+                is_full=thorough,
+                lane=Lane.BACKFILL if thorough else None,
+            )
+            numbers = ended.totals.as_json() if ended.totals else {}
+            summary.append(
+                {"table": stream.name, **numbers, "run_id": ended.run_id, "error": ended.error}
+                | ({} if ended.is_success else {"status": "failed"})
+            )
+    output.rows(
+        summary,
+        {
+            "table": "table",
+            "status": "status",
+            "fetched": "synced",
+            "inserted": "new",
+            "updated": "changed",
+            "deleted": "deleted",
+            "dead_lettered": "errors",
+            "api_calls": "calls",
+            "duration_s": "seconds",
+            "error": "problem",
+        },
+        title=f"{account}",
+    )
+    if any(row["error"] for row in summary):
+        raise typer.Exit(1)
+
+
+def _account(name: str) -> Account:
+    found = load_config(Environment.read().config_path).account(name)
+    if found.vendor != "gazelle":
+        raise ConfigError(f"{name} is not a Gazelle account", account=name)
+    return found
+
+
+def _secrets(database: Any) -> Secrets:
+    key = Environment.read().master_key
+    if not key:
+        raise ConfigError(
+            "set SYNC_PIPELINES_MASTER_KEY first (`sync-pipelines secrets new-key` makes one): tokens are kept encrypted"
+        )
+    return Secrets(database, MasterKeys.parse(key))
+
+
+def _keep(secrets: Secrets, account: Account, token: str) -> str:
+    """Stores the token under the name that the configuration looks it up by."""
+    reference = account.credentials.get("refresh_token")
+    template = reference.template if reference else ""
+    name = template.removeprefix(SECRET_PREFIX) if template.startswith(SECRET_PREFIX) else DEFAULT_SECRET
+    secrets.set(name, account.id, token.encode())
+    return name
+
+
+def _done(account: Account, name: str) -> None:
+    reference = account.credentials.get("refresh_token")
+    is_used = reference is not None and reference.template == f"{SECRET_PREFIX}{name}"
+    advice = "" if is_used else f"; write `refresh_token: {SECRET_PREFIX}{name}` into the credentials of {account.id} to use it"
+    output.result(
+        {"account": account.id, "secret": name, "is_used": is_used}, f"{account.id}: refresh token kept as {name}{advice}"
+    )

@@ -1,0 +1,36 @@
+"""When an account's night begins: pure reckoning with local days, for the sensor in `defs`."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
+
+NIGHT = time(2, 0)
+
+_WEEK = 7
+
+
+def due_night(now: datetime, zone: ZoneInfo, last: date | None) -> date | None:
+    """The local day whose 02:00 has passed and that has not been run yet.
+
+    Where clocks skip 02:00 the night begins at the same instant as if they had not (03:00); where 02:00 comes twice, at the first.
+
+    Args:
+        now: Aware.
+        zone: Of the business.
+        last: The local day run last; ``None`` before the first run, which is due at once.
+    """
+    today = now.astimezone(zone).date()
+    if last is None:
+        return today
+    begins = datetime.combine(today, NIGHT, zone)
+    return today if last < today and now >= begins else None
+
+
+def is_thorough(day: date, last: date | None) -> bool:
+    """Whether this night reads everything: Sundays, and the first night after a missed Sunday; never the very first sync."""
+    if last is None:
+        return False
+    return any(
+        ordinal % _WEEK == 0 for ordinal in range(last.toordinal() + 1, day.toordinal() + 1)
+    )  # day 7 of the calendar was a Sunday
