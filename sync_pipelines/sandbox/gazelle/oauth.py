@@ -1,10 +1,13 @@
 """The look-alike's OAuth 2 provider: authorization code, refresh with rotation, API key.
 
-A refresh token works once; its successor comes with the answer. Asking again with the old one is refused and counted.
+A refresh token works once; its successor comes with the answer. Asking again with the old one is refused and counted. Refresh tokens
+are signed, so that those of an earlier process are still good in the next one, as at the vendor.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import secrets
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ CLIENT_ID = "sandbox-client"
 CLIENT_SECRET = "sandbox-secret"
 API_KEY = "sandbox-api-key"
 FIRST_REFRESH_TOKEN = "sandbox-refresh"
+_SIGNING_KEY = b"sandbox"
 
 
 @dataclass
@@ -49,7 +53,9 @@ class Provider:
         self.counts = TokenCounts()
         self._codes: dict[str, str] = {}
         self._access: dict[str, float] = {}
-        self._refresh = {FIRST_REFRESH_TOKEN}
+        self._used: set[str] = set()
+        self._granted: set[str] | None = None
+        """After a withdrawal: the refresh tokens issued since; before: any token with our signature is good."""
 
     def routes(self) -> list[BaseRoute]:
         """The provider's pages as the vendor has them."""
@@ -74,12 +80,13 @@ class Provider:
     def revoke_everything(self) -> None:
         """The user withdrew the consent."""
         self._access.clear()
-        self._refresh.clear()
+        self._granted = set()
 
     def start_over(self) -> None:
         """Makes the first refresh token good again."""
-        self.revoke_everything()
-        self._refresh.add(FIRST_REFRESH_TOKEN)
+        self._access.clear()
+        self._used.clear()
+        self._granted = None
 
     async def _authorize(self, request: Request) -> Response:
         """Agrees at once, as a user who clicks "authorize"."""
@@ -105,7 +112,7 @@ class Provider:
                     return self._refuse("invalid_grant", 400)
                 return self._issue(None)
             case "refresh_token":
-                if form.get("refresh_token") not in self._refresh:
+                if not self._is_good(str(form.get("refresh_token"))):
                     return self._refuse("invalid_grant", 400)
                 self.counts.refreshed += 1
                 return self._issue(form["refresh_token"])
@@ -124,7 +131,17 @@ class Provider:
             "access_token": access, "token_type": "Bearer", "expires_in": self.expires_in, "created_at": int(self._clock.now()),
         }  # fmt: skip
         if used is None or self.rotates:
-            self._refresh.discard(used or "")
-            answer["refresh_token"] = secrets.token_hex(16)
-            self._refresh.add(str(answer["refresh_token"]))
+            self._used.add(used or "")
+            answer["refresh_token"] = _signed(secrets.token_hex(8))
+            if self._granted is not None:
+                self._granted.add(str(answer["refresh_token"]))
         return JSONResponse(answer)
+
+    def _is_good(self, token: str) -> bool:
+        if token in self._used or (self._granted is not None and token not in self._granted):
+            return False
+        return token == FIRST_REFRESH_TOKEN or hmac.compare_digest(token, _signed(token.partition(".")[0]))
+
+
+def _signed(word: str) -> str:
+    return f"{word}.{hmac.new(_SIGNING_KEY, word.encode(), hashlib.sha256).hexdigest()[:16]}"
