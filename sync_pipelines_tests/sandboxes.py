@@ -64,6 +64,10 @@ class Control:
         answer = self._client.post(route, json=body).raise_for_status()
         return answer.json() if answer.content else None
 
+    def delete(self, route: str) -> None:
+        """Clears what a control route keeps."""
+        self._client.delete(route).raise_for_status()
+
     def close(self) -> None:
         """Closes the connection."""
         self._client.close()

@@ -1,7 +1,7 @@
 """The look-alike's OAuth 2 provider: authorization code, refresh with rotation, API key.
 
-A refresh token works once; its successor comes with the answer. Asking again with the old one is refused and counted. Refresh tokens
-are signed, so that those of an earlier process are still good in the next one, as at the vendor.
+A refresh token works once; its successor comes with the answer. Asking again with the old one is refused and counted.
+Refresh tokens are signed, so that those of an earlier process are still good in the next one, as at the vendor.
 """
 
 from __future__ import annotations

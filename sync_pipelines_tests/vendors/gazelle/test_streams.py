@@ -50,7 +50,7 @@ def test_a_first_sync_stores_everything_there_is(studio: Studio) -> None:
 def test_an_unchanged_day_writes_no_row_and_reads_no_whole_record(studio: Studio) -> None:
     studio.sync_all()
     first = full_reads(studio)
-    studio.control._client.delete("reads")
+    studio.control.delete("reads")
     before = studio.query("SELECT pg_current_wal_insert_lsn() AS lsn")
     totals = studio.sync_all()
     assert before
