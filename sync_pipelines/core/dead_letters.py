@@ -52,6 +52,9 @@ letters_table = Table(
 
 RESPONSE_LIMIT = 64 * 1024
 
+PAGE = "page"
+"""Key of the letter that keeps a whole answer the vendor's contract does not allow; it resolves when reading goes on."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryQueue:

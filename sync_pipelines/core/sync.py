@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from psycopg import Connection
 
-from sync_pipelines.core import partitions, windows
+from sync_pipelines.core import dead_letters, partitions, windows
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import ContractError, StreamBusy, Throttled
@@ -163,9 +163,30 @@ class _Run:
             self._totals.status = Status.PARTIAL
             self._totals.stopped_because = f"quota: {error}"
             self._totals.resume_at = error.retry_at
+        except ContractError as error:
+            self._keep_evidence(error)
+            raise
         finally:
             self._finish()
         return self._totals
+
+    def _keep_evidence(self, error: ContractError) -> None:
+        """Keeps an answer that the vendor's contract does not allow, for a person to look at; the window stays unconfirmed."""
+        with self._database.transaction() as connection:
+            dead_letters.open_letter(
+                connection,
+                dead_letters.NewLetter(
+                    account=self._account,
+                    subject=self._stream.key,
+                    key=dead_letters.PAGE,
+                    cause=type(error).__name__,
+                    error=str(error),
+                    payload=error.body[: dead_letters.RESPONSE_LIMIT],
+                    request="",
+                    run_id=self._run_id,
+                ),
+            )
+        self._totals.dead_lettered += 1
 
     def _read_windows(self, now: datetime) -> None:
         for window, token in self._plan(now):
@@ -228,6 +249,7 @@ class _Run:
         )
 
     def _confirm(self, connection: Connection[Any], window: Window, until: datetime | None) -> None:
+        dead_letters.resolve_newer(connection, self._account, self._stream.key, [dead_letters.PAGE])
         self._ledger.forget(connection, window)
         end = min(window.end, until) if until is not None else window.end
         if end > window.start:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from sync_pipelines.core import dead_letters, replay, status
+from sync_pipelines.core import dead_letters, partitions, replay, status
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.dead_letters import RetryQueue
 from sync_pipelines.core.errors import ContractError, StreamBusy, Throttled, TransientError
+from sync_pipelines.core.maintenance import Retention, maintain
 from sync_pipelines.core.resend import resend, retry_due
 from sync_pipelines.core.stream import DeletePolicy, Deletes, Page, Stream
 from sync_pipelines.core.sync import Mode, Request, exclusive, sync_stream
@@ -306,3 +307,32 @@ def test_an_empty_list_deletes_nothing(things: Database, vendor: ToyVendor) -> N
     for _ in range(3):
         assert full(things, vendor).deleted == 0
     assert len(stored(things)) == 10
+
+
+def test_an_answer_outside_of_the_contract_is_kept_and_resolves_when_reading_goes_on(things: Database, vendor: ToyVendor) -> None:
+    vendor.before_page = crash(1, ContractError("not a page", body=b"<html>"))
+    with pytest.raises(ContractError):
+        sync(things, vendor)
+    with things.connect() as connection:
+        (letter,) = dead_letters.find(connection)
+    assert (letter.key, letter.payload) == ("page", b"<html>")
+    vendor.before_page = lambda _: None
+    sync(things, vendor)
+    with things.connect() as connection:
+        assert dead_letters.find(connection) == []
+    assert stored(things) == truth(vendor)
+
+
+def test_upkeep_drops_whole_days_past_their_retention_and_makes_days_ahead(things: Database, vendor: ToyVendor) -> None:
+    sync(things, vendor)
+    today = datetime.now(UTC).date()
+    with things.connect() as connection:
+        partitions.ensure_days(connection, "archive", first=today - timedelta(days=10), days=11)
+    done = maintain(things, Retention(archive_days=7))
+    with things.connect() as connection:
+        days = partitions.existing_days(connection, "archive")
+        row = connection.execute("SELECT count(*) FROM sync.archive").fetchone()
+    assert done.archive_days_dropped == 3
+    assert (days[0], days[-1]) == (today - timedelta(days=7), today + timedelta(days=3))
+    assert row
+    assert row[0] > 0

@@ -19,10 +19,8 @@ class Settings(BaseModel):
 
     webhook_keys: list[str] = Field(default=[], max_length=2, description="Keys that sign webhooks; two while rotating")
     start: UtcInstant | None = Field(default=None, description="Where the first sync begins; default: 30 days ago")
-    integrations: list[int] = Field(default=[], description="Only these shop integrations; none: all")
     wms_status: dict[str, str] = Field(default={}, description="Vendor status to warehouse status, over the built-in table")
     reads_per_minute: int = Field(default=1000, ge=1, description="GET requests")
     writes_per_minute: int = Field(default=100, ge=1, description="POST, PUT, PATCH and DELETE requests")
     writes_per_second: int = Field(default=15, ge=1, description="Burst of write requests")
-    sweep_days: int = Field(default=30, ge=1, le=366, description="Days that the nightly sweep reads again")
     oauth: bool = Field(default=False, description="Use OAuth client credentials instead of Basic authentication")
