@@ -1,6 +1,11 @@
 # Needs only make and Python 3.11 to 3.13. `make demo` and `make test` set up what they need themselves.
 
-PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+ifndef PYTHON
+PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c '$(SUITABLE)' 2>/dev/null && { echo $$name; break; }; done)
+endif
+
 VENV ?= .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
@@ -18,11 +23,10 @@ setup: $(INSTALLED)
 
 # uv installs in a third of pip's time; where it can not be had, pip does the same from the same lock.
 $(INSTALLED): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; none found on the PATH. Name one: make PYTHON=/path/to/python3.12"; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-		|| { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is `$(PYTHON) -V 2>&1`. Name one: make PYTHON=/path/to/python3.12"; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
-		|| { echo "python -m venv failed; on Debian: apt-get install python3-venv"; exit 2; }
+	@test -x $(BIN)/python || { test -n "$(PYTHON)" && $(PYTHON) -c '$(SUITABLE)'; } || { \
+		echo "Python 3.11, 3.12 or 3.13 with venv is needed. Name one: make PYTHON=/path/to/python3.12 (Debian: apt-get install python3-venv)"; \
+		exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| echo "uv can not be installed here; pip takes over, which takes longer"
 	@if $(BIN)/uv --version >/dev/null 2>&1 && \
