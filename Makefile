@@ -42,7 +42,7 @@ test: setup
 	@$(BIN)/python -m pytest -m "not e2e" $(TESTS)
 
 up: setup
-	@$(BIN)/sync-pipelines up $(if $(wildcard accounts.yaml),,--sandbox)
+	@$(BIN)/sync-pipelines up $(if $(SYNC_PIPELINES_CONFIG)$(wildcard accounts.yaml),,--sandbox)
 
 lint: setup
 	@$(BIN)/ruff check .

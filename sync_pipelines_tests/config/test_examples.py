@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sync_pipelines.cli.commands.up import SANDBOX_ACCOUNTS
+from sync_pipelines.cli.sandboxed import SANDBOX_ACCOUNTS
 from sync_pipelines.config import load_config
 from sync_pipelines.config.vendors import known_vendors
 from sync_pipelines.sandbox.server import VENDORS

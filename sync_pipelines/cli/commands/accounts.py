@@ -30,24 +30,20 @@ def list_accounts() -> None:
 
 
 def register_accounts() -> None:
-    """Tells Dagster of the accounts, so that each has its partitions; `up` and `demo` do it themselves."""
-    from sync_pipelines.preparation import prepare
+    """Tells Dagster of the accounts, so that each has its partitions; runs and schedules do it themselves."""
+    from sync_pipelines.cli.session import dagster_session
+    from sync_pipelines.orchestration import partitions
+    from sync_pipelines.registry import all_vendors
 
     environment = Environment.read()
     config = load_config(environment.config_path)
-    environment.enter(prepare(environment).database_url)
-    from dagster import DagsterInstance
-
-    added: dict[str, list[str]] = {}
-    with DagsterInstance.get() as instance:
-        for vendor in sorted({account.vendor for account in config.accounts}):
-            wanted = config.account_ids((vendor,))
-            name = f"{vendor}_accounts"
-            new = sorted(set(wanted) - set(instance.get_dynamic_partitions(name)))
-            if new:
-                instance.add_dynamic_partitions(name, new)
-            added[vendor] = new
-    output.result({"added": added}, "\n".join(f"{vendor}: {', '.join(new) or 'known'}" for vendor, new in added.items()))
+    registered: dict[str, list[str]] = {}
+    with dagster_session(environment) as session:
+        for vendor in all_vendors():
+            registered[vendor.name] = config.account_ids(vendor.account_vendors)
+            partitions.register_accounts(session.instance, vendor, registered[vendor.name])
+    lines = [f"{vendor}: {', '.join(ids) or 'none'}" for vendor, ids in registered.items()]
+    output.result({"registered": registered}, "\n".join(lines))
 
 
 def _row(account: Account) -> dict[str, Any]:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
 import typer
 
 from sync_pipelines.cli import output
+from sync_pipelines.cli.sandboxed import with_sandbox_accounts
 from sync_pipelines.cli.session import dagster_session
 from sync_pipelines.config import Environment, embedded_server, load_config
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.core.guard import ProcessGuard
-from sync_pipelines.core.secrets import MasterKeys
 from sync_pipelines.supervision.ports import free_port
-
-SANDBOX_ACCOUNTS = Path(__file__).parents[2] / "sandbox" / "accounts.yaml"
 
 
 def register(app: typer.Typer) -> None:
@@ -35,15 +30,13 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the embedded database running, to look at the tables")] = False,
 ) -> None:
     """Fills the tables from the vendors' look-alikes by real Dagster runs, and prints what each stream stored."""
-    environment = replace(Environment.read(), config_path=SANDBOX_ACCOUNTS)
+    environment = Environment.read()
     started = time.monotonic()
     server = None if environment.database_url else embedded_server(environment)
     was_running = server is not None and server.is_running()
     try:
         with ProcessGuard() as guard, _sandbox(guard) as url:
-            os.environ["SYNC_PIPELINES_SANDBOX_URL"] = url
-            os.environ.setdefault("SYNC_PIPELINES_MASTER_KEY", _demo_key(environment))
-            passes = list(_passes(environment))
+            passes = list(_passes(with_sandbox_accounts(environment, url)))
     finally:
         if server is not None and not keep and not was_running:
             server.stop()
@@ -122,13 +115,3 @@ def _await_answer(url: str, process: subprocess.Popen[bytes], *, seconds: float 
         except httpx.TransportError:
             time.sleep(0.1)
     raise SyncError(f"the sandbox did not answer within {seconds:.0f} s")
-
-
-def _demo_key(environment: Environment) -> str:
-    """The demo's own master key, kept with its data so that a second demo can read what the first one stored."""
-    path = environment.state / "demo-master-key"
-    if not path.exists():
-        environment.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(MasterKeys.new())
-    return path.read_text().strip()

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sync_pipelines.cli import output
+from sync_pipelines.cli.sandboxed import with_sandbox_accounts
 from sync_pipelines.config import Environment, embedded_server, load_config
 from sync_pipelines.core.errors import ConfigError
 from sync_pipelines.core.guard import ProcessGuard
@@ -29,7 +29,6 @@ from sync_pipelines.supervision.ports import accepts, answers_ok, require_free
 
 LOOPBACK = "127.0.0.1"
 COLOURS = {"up": "bold white", "web": "cyan", "daemon": "magenta", "code": "blue", "service": "green", "sandbox": "yellow"}
-SANDBOX_ACCOUNTS = Path(__file__).parents[2] / "sandbox" / "accounts.yaml"
 
 
 def register(app: typer.Typer) -> None:
@@ -54,8 +53,7 @@ def up(
         sandbox_port=sandbox_port or environment.sandbox_port,
     )
     if sandbox and not environment.config_path.exists():
-        environment = replace(environment, config_path=SANDBOX_ACCOUNTS)
-        os.environ["SYNC_PIPELINES_SANDBOX_URL"] = f"http://{LOOPBACK}:{environment.sandbox_port}"
+        environment = with_sandbox_accounts(environment, f"http://{LOOPBACK}:{environment.sandbox_port}")
     load_config(environment.config_path)
     with _alone(environment), ProcessGuard() as guard:
         _require_ports(environment, sandbox)
