@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-VENDORS = ("sendcloud", "amazon", "gazelle", "bigbuy", "aliexpress", "grand_shooting")
+VENDORS = ("sendcloud", "amazon", "gazelle", "bigbuy", "aliexpress", "http_json", "grand_shooting")
 """Every look-alike; each is a module ``sandbox.<vendor>.app`` with ``create_app(seed, size) -> Starlette``."""
 
 

@@ -1,0 +1,1 @@
+"""A look-alike of the example supplier: products as paged JSON, stock and prices as CSV."""
