@@ -1,0 +1,1 @@
+"""AliExpress as a supplier, by its dropshipping API."""

@@ -1,0 +1,1 @@
+"""BigBuy as a supplier."""
