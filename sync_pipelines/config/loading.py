@@ -128,13 +128,13 @@ def _account(
     credentials = _credentials(item.get("credentials"), shape, path, who, problems)
     if not is_complete:
         return None
-    settings = problems.validated(shape.settings, item.get("settings") or {}, path, who, below=("settings",))
-    if settings is None:
-        return None
-    base_url = _url(item.get("base_url") or shape.default_base_url(settings), "base_url", path, who, problems)
-    auth_url = item.get("auth_url") or shape.auth_url
+    base_url, auth_url = item.get("base_url"), item.get("auth_url") or shape.auth_url
+    base_url = base_url and _url(base_url, "base_url", path, who, problems)
     auth_url = auth_url and _url(auth_url, "auth_url", path, who, problems)
-    if base_url is None or len(problems.found) > before:
+    settings = problems.validated(shape.settings, item.get("settings") or {}, path, who, below=("settings",))
+    if settings is not None and not item.get("base_url"):
+        base_url = _url(shape.default_base_url(settings), "base_url", path, who, problems)
+    if settings is None or base_url is None or len(problems.found) > before:
         return None
     return Account(account_id, base_url, auth_url, credentials, settings, problems.place(path))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +34,7 @@ class _Watched:
     started_at: float = 0.0
     starts: int = 0
     was_ready: bool = False
-    backoff: float = FIRST_BACKOFF_S
+    backoff: float = field(default_factory=lambda: FIRST_BACKOFF_S)
     due_at: float = 0.0
     last_lines: list[str] = field(default_factory=list)
 
@@ -54,7 +53,7 @@ class Supervisor:
     sink: LineSink
     report: Callable[[str], None]
     _watched: list[_Watched] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
+    _stop_reason: str | None = None
 
     def start(self, children: Sequence[Child]) -> None:
         """Starts these children together and waits until all of them are ready; returns early if a stop is asked for.
@@ -67,7 +66,7 @@ class Supervisor:
         for watched in new:
             self._launch(watched)
         deadline = time.monotonic() + STARTUP_S
-        while not self._stop.is_set():
+        while not self.is_stopping:
             self._revive()
             waiting = [watched for watched in new if not self._has_become_ready(watched)]
             if not waiting:
@@ -77,19 +76,21 @@ class Supervisor:
                     raise TransientError(self._complaint(watched, "does not start"))
             if time.monotonic() > deadline:
                 raise TransientError(self._complaint(waiting[0], f"is not ready after {STARTUP_S:.0f} s"))
-            self._stop.wait(POLL_S)
+            time.sleep(POLL_S)
 
     def watch(self, each_round: Callable[[], None] = lambda: None) -> None:
         """Restarts what dies until a stop is asked for; calls ``each_round`` about five times a second."""
-        while not self._stop.wait(POLL_S):
+        while not self.is_stopping:
             self._revive()
             for watched in self._watched:
                 self._has_become_ready(watched)
             each_round()
+            time.sleep(POLL_S)
 
     def stop(self) -> None:
         """Ends all children and everything they started: asked first, forced after a grace."""
-        self._stop.set()
+        if self._stop_reason:
+            self.report(f"{self._stop_reason}: stopping")
         running = [watched.running for watched in self._watched if watched.running]
         for child in running:
             child.signal(signal.SIGTERM)
@@ -115,12 +116,14 @@ class Supervisor:
     @property
     def is_stopping(self) -> bool:
         """Whether a stop was asked for."""
-        return self._stop.is_set()
+        return self._stop_reason is not None
+
+    def request_stop(self, reason: str) -> None:
+        """Ends `start` and `watch` soon. Takes no lock and prints nothing, so that a signal handler may call it at any point."""
+        self._stop_reason = self._stop_reason or reason
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        if not self._stop.is_set():
-            self.report(f"{signal.Signals(number).name}: stopping")
-        self._stop.set()
+        self.request_stop(signal.Signals(number).name)
 
     def _launch(self, watched: _Watched) -> None:
         watched.running = RunningChild(watched.child, self.sink)

@@ -139,7 +139,7 @@ def test_a_wrong_file_is_refused_with_place_and_fix(text: str, message: str) -> 
 
 def test_all_problems_are_named_at_once_in_the_files_order() -> None:
     lines = problems(account(base_url="x", settings="{a: 1, b: 2}") + "alert: {}\n")
-    assert [int(line.split(":")[1]) for line in lines] == [4, 5, 5, 6] or len(lines) >= 3
+    assert [int(line.split(":")[1]) for line in lines] == [4, 5, 5, 6]
 
 
 def test_a_value_from_the_environment_never_shows_in_a_message() -> None:
