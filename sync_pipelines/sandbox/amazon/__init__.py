@@ -1,1 +1,1 @@
-"""A look-alike of Amazon's Selling Partner API."""
+"""A look-alike of the Amazon Selling Partner API: both versions of Orders, reports, tokens and Login with Amazon."""
