@@ -65,7 +65,7 @@ class AmazonClient:
         auth: Puts an access token on a request.
         budget: The account's quota, with a bucket per operation.
         marketplaces: Read together in each call.
-        personal_data: Ask for buyer and recipient.
+        personal_data: Ask for buyer and recipient; ``may_see_persons`` turns false when Amazon refuses a restricted token.
         has_pace: Whether the budget has the bucket `operations.PACE`.
         transport: Replaces the network in tests.
         options: Passed on to `HttpClient`.
@@ -100,7 +100,7 @@ class AmazonClient:
         self._base = httpx.URL(base_url)
         self._http = HttpClient(auth=auth, **settings)
         self._restricted = HttpClient(auth=RestrictedToken(self._restricted_token), **settings) if personal_data else None
-        self._may_see_persons = personal_data
+        self.may_see_persons = personal_data
         self._budgeted = budget is not None
         self._clients = [client for client in (self._http, self._restricted) if client is not None]
 
@@ -263,11 +263,11 @@ class AmazonClient:
 
     def _get_v0(self, path: str, operation: str, params: dict[str, Any], *, expect: Collection[int] = ()) -> Response:
         """Reads with a restricted token if persons are wanted; without the role for it, the rest is still read."""
-        if self._restricted is not None and self._may_see_persons:
+        if self._restricted is not None and self.may_see_persons:
             try:
                 return self._get(self._restricted, path, operation, params, expect=expect)
             except AuthError:
-                self._may_see_persons = False
+                self.may_see_persons = False
         return self._get(self._http, path, operation, params, expect=expect)
 
     def _get(

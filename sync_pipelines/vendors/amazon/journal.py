@@ -1,0 +1,74 @@
+"""Polls of each tenant: when it was last asked, when that last worked, and since when it has not. Feeds ``amazon.sync_state``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Column, Table, Text
+
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.tables import instant, metadata
+from sync_pipelines.vendors.amazon.tables import SCHEMA
+
+polls = Table(
+    "polls",
+    metadata,
+    Column("account", Text, primary_key=True),
+    instant("last_polled_at", nullable=False),
+    instant("last_success_at"),
+    Column("last_error", Text, comment="Of the last poll, if it failed; without secrets and personal data"),
+    instant("failing_since", comment="Start of the first failure after the last success"),
+    schema=SCHEMA,
+    comment="The live polls of each tenant",
+)
+
+SYNC_STATE = """
+CREATE OR REPLACE VIEW amazon.sync_state AS
+SELECT accounts.account AS tenant,
+    (SELECT max(upper(confirmed)) FROM sync.windows w, unnest(w.confirmed) AS confirmed
+     WHERE w.account = accounts.account AND w.stream = 'amazon/orders') AS last_updated_after,
+    p.last_polled_at,
+    p.last_success_at,
+    p.last_error,
+    p.failing_since,
+    (SELECT count(*) FROM amazon.orders o WHERE o.account = accounts.account AND o.deleted_at IS NULL) AS orders,
+    (SELECT count(*) FROM amazon.order_items i WHERE i.account = accounts.account AND i.deleted_at IS NULL) AS order_items
+FROM (SELECT account FROM amazon.polls UNION SELECT account FROM sync.windows WHERE stream = 'amazon/orders') AS accounts
+LEFT JOIN amazon.polls p USING (account)
+"""
+"""One row a tenant: what the old status endpoint told. Created by the migration; `actions.sync_states` reads it."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Notes the polls of one account."""
+
+    database: Database
+    account: str
+
+    def begin(self) -> None:
+        """A poll starts."""
+        with self.database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO amazon.polls (account, last_polled_at) VALUES (%s, clock_timestamp())"
+                " ON CONFLICT (account) DO UPDATE SET last_polled_at = excluded.last_polled_at",
+                [self.account],
+            )
+
+    def succeed(self) -> None:
+        """The poll ended well, or cleanly for want of quota."""
+        with self.database.transaction() as connection:
+            connection.execute(
+                "UPDATE amazon.polls SET last_success_at = clock_timestamp(), last_error = NULL, failing_since = NULL"
+                " WHERE account = %s",
+                [self.account],
+            )
+
+    def fail(self, error: BaseException) -> None:
+        """The poll failed."""
+        with self.database.transaction() as connection:
+            connection.execute(
+                "UPDATE amazon.polls SET last_error = %s, failing_since = coalesce(failing_since, last_polled_at)"
+                " WHERE account = %s",
+                [f"{type(error).__name__}: {error}"[:500], self.account],
+            )
