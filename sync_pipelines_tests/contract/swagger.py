@@ -57,7 +57,8 @@ class Operation:
         """Status, parameters and answer of the official static sandbox."""
         for status, response in self.spec["responses"].items():
             for pair in response.get("x-amzn-api-sandbox", {}).get("static", ()):
-                yield int(status), {name: item["value"] for name, item in pair["request"]["parameters"].items()}, pair["response"]
+                if "response" in pair:
+                    yield int(status), {name: item["value"] for name, item in pair["request"]["parameters"].items()}, pair["response"]
 
     def _resolved(self, parameter: dict[str, Any]) -> dict[str, Any]:
         if "$ref" in parameter:
