@@ -1,4 +1,4 @@
-"""Polls of each tenant: when it was last asked, when that last worked, and since when it has not. Feeds ``amazon.sync_state``."""
+"""Polls of each tenant: when it was last asked, and with what result; feeds the view ``amazon.sync_state``."""
 
 from __future__ import annotations
 
@@ -21,22 +21,6 @@ polls = Table(
     schema=SCHEMA,
     comment="The live polls of each tenant",
 )
-
-SYNC_STATE = """
-CREATE OR REPLACE VIEW amazon.sync_state AS
-SELECT accounts.account AS tenant,
-    (SELECT max(upper(confirmed)) FROM sync.windows w, unnest(w.confirmed) AS confirmed
-     WHERE w.account = accounts.account AND w.stream = 'amazon/orders') AS last_updated_after,
-    p.last_polled_at,
-    p.last_success_at,
-    p.last_error,
-    p.failing_since,
-    (SELECT count(*) FROM amazon.orders o WHERE o.account = accounts.account AND o.deleted_at IS NULL) AS orders,
-    (SELECT count(*) FROM amazon.order_items i WHERE i.account = accounts.account AND i.deleted_at IS NULL) AS order_items
-FROM (SELECT account FROM amazon.polls UNION SELECT account FROM sync.windows WHERE stream = 'amazon/orders') AS accounts
-LEFT JOIN amazon.polls p USING (account)
-"""
-"""One row a tenant: what the old status endpoint told. Created by the migration; `actions.sync_states` reads it."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from sync_pipelines.vendors.amazon.settings import OrdersApi
 from sync_pipelines.vendors.amazon.tables import PERSONAL_COLUMNS, order_items
 
 REPORT = "report"
+_LINES = {OrdersApi.V2026: "orderItems", OrdersApi.V0: "OrderItems", REPORT: "rows"}
 
 STATUSES = {
     "PendingAvailability": "PENDING_AVAILABILITY",
@@ -117,12 +118,15 @@ def parse(raw: bytes, context: ParseContext) -> Record:
     )
     if not is_kept:
         row |= dict.fromkeys(PERSONAL_COLUMNS)
+    clean = without_persons(decode_json(raw))
+    for item, line in zip(items, clean[_LINES[context.source]], strict=True):
+        item["raw"] = encode_json(line)
     status = row["status"]
     return Record(
         key=(row.pop("order_id"),),
         version=_version(row["last_updated_at"], context.source),
         row=row,
-        raw=encode_json(without_persons(decode_json(raw))),
+        raw=encode_json(clean),
         children={order_items.name: items},
         content_hash=content_hash(row, items),
         unknown=() if status in _KNOWN_STATUSES else (f"status={status}",),
