@@ -58,7 +58,8 @@ class Operation:
         for status, response in self.spec["responses"].items():
             for pair in response.get("x-amzn-api-sandbox", {}).get("static", ()):
                 if "response" in pair:
-                    yield int(status), {name: item["value"] for name, item in pair["request"]["parameters"].items()}, pair["response"]
+                    parameters = {name: item["value"] for name, item in pair["request"]["parameters"].items()}
+                    yield int(status), parameters, pair["response"]
 
     def _resolved(self, parameter: dict[str, Any]) -> dict[str, Any]:
         if "$ref" in parameter:

@@ -1,4 +1,4 @@
-"""Work on Amazon's rows beside the five-minute beat: missing lines, sweeps within the quota, erasing persons, states and warnings."""
+"""Work on Amazon's rows beside the five-minute beat: missing lines, sweeps within the quota, states and warnings."""
 
 from __future__ import annotations
 
