@@ -12,7 +12,7 @@ depends_on = ("engine_0001", "engine_stream_0001")
 SYNC_STATE = """
 create view amazon.sync_state as
 select accounts.account as tenant,
-    (select max(upper(confirmed)) from sync.windows w, unnest(w.confirmed) as confirmed
+    (select upper(w.confirmed) from sync.windows w
      where w.account = accounts.account and w.stream = 'amazon/orders') as last_updated_after,
     p.last_polled_at,
     p.last_success_at,

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from sync_pipelines.core.budget import Budget, Lane
-from sync_pipelines.core.db import Database, DatabaseUnavailable
-from sync_pipelines.core.errors import AuthError, ConfigError, DataError, SyncError
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.errors import AuthError, ConfigError, DatabaseUnavailable, DataError, SyncError
 from sync_pipelines.core.stream import Page, Stream
 from sync_pipelines.core.vendor import AccountContext, CheckItem, Vendor
 from sync_pipelines.core.windows import Window
@@ -44,8 +44,9 @@ class Reader(OrdersReader):
             self._journal.begin()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.client.close()
+        error = raised[1]
         if self._journal is None or isinstance(error, DatabaseUnavailable):
             return
         if error is None:

@@ -1,0 +1,185 @@
+"""Orders of Amazon: tables equal truth whatever happens on the way, and never a call above the plan."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sync_pipelines.core.budget import Lane
+from sync_pipelines.core.errors import AuthError
+from sync_pipelines.core.stream import ParseContext
+from sync_pipelines.core.sync import Mode, Request
+from sync_pipelines.core.totals import Status
+from sync_pipelines.core.windows import Window
+from sync_pipelines.vendors.amazon import mapping
+from sync_pipelines.vendors.amazon.reader import records
+from sync_pipelines_tests.vendors.amazon.conftest import Shop
+
+VERSIONS = pytest.mark.parametrize("version", ["2026-01-01", "v0"])
+SMALL_PLAN: dict[str, Any] = {"searchOrders": {"rate": 0.0056, "burst": 3}, "v0.getOrders": {"rate": 0.0167, "burst": 3}}
+
+
+@VERSIONS
+def test_orders_that_change_while_read_equal_truth_despite_every_fault(shop: Shop, version: str) -> None:
+    shop.control.post("plans", **SMALL_PLAN)
+    for tenant in ("alpha", "beta"):
+        shop.control.post("generate", tenant=tenant, count=250)
+    shop.control.post("churn", every=3, operations=2)
+    shop.control.faults(
+        {"kind": "html", "path": "/orders/", "skip": 2, "times": 1},
+        {"kind": "status", "path": "/orders/", "status": 500, "body": "", "skip": 3, "times": 1},
+        {"kind": "status", "path": "/orders/", "status": 429, "skip": 4, "times": 1, "body": '{"errors":[]}'},
+        {"kind": "truncate", "path": "/orders/", "skip": 5, "times": 1},
+        {"kind": "null", "path": "/orders/", "skip": 1, "times": 1},
+        {"kind": "status", "path": "/orders/", "status": 400, "body": '{"errors":[]}', "skip": 6, "times": 1},
+    )
+    changes: dict[str, Any] = {"orders_api": version, "plans": SMALL_PLAN}
+    for _ in range(4):
+        for tenant in ("alpha", "beta"):
+            shop.sync(tenant, **changes)
+        shop.control.post("expire")
+        shop.wait(300)
+    shop.control.post("churn", every=0)
+    for tenant in ("alpha", "beta"):
+        shop.settle(tenant, **changes)
+        assert shop.stored(tenant) == shop.truth(tenant)
+    assert shop.calls_above_plan() == []
+
+
+def test_a_first_sync_of_one_burst_waits_for_nothing(shop: Shop) -> None:
+    plan = {"searchOrders": {"rate": 0.0056, "burst": 4}}
+    shop.control.post("plans", **plan)
+    shop.control.post("generate", tenant="alpha", count=400)
+    totals = shop.sync(plans=plan)
+    assert (totals.status, totals.inserted, totals.waited_s) == (Status.COMPLETE, 400, 0)
+    assert len(shop.calls("/orders/")) == 4
+
+
+def test_a_spent_quota_ends_the_run_cleanly_and_the_next_goes_on_at_the_token(shop: Shop) -> None:
+    plan = {"searchOrders": {"rate": 0.0056, "burst": 2}}
+    shop.control.post("plans", **plan)
+    shop.control.post("generate", tenant="alpha", count=300)
+    first = shop.sync(plans=plan)
+    assert (first.status, first.inserted) == (Status.PARTIAL, 200)
+    assert first.resume_at is not None
+    shop.wait(200)
+    shop.sync(plans=plan)
+    assert len(shop.stored()) == 300
+    assert len([call for call in shop.calls("/orders/") if "paginationToken" in call["query"]]) == 2
+
+
+def test_a_token_that_died_begins_the_window_anew(shop: Shop) -> None:
+    plan = {"searchOrders": {"rate": 0.0056, "burst": 2}}
+    shop.control.post("plans", **plan)
+    shop.control.post("generate", tenant="alpha", count=250)
+    assert shop.sync(plans=plan).status is Status.PARTIAL
+    # Our ledger thinks the token alive, Amazon does not: it is refused, and the window is read from its start.
+    shop.control.faults({"kind": "status", "path": "paginationToken", "status": 400, "body": '{"errors":[]}', "times": 1})
+    shop.wait(400)
+    shop.settle(plans=plan)
+    assert shop.stored() == shop.truth()
+
+
+@VERSIONS
+def test_reading_a_window_again_changes_no_row(shop: Shop, version: str) -> None:
+    shop.control.post("generate", tenant="alpha", count=60)
+    shop.sync(orders_api=version)
+    before = shop.rows("select xmin::text, * from amazon.orders order by order_id")
+    window = Window(shop.now() - timedelta(days=15), shop.now() - timedelta(minutes=3))
+    totals = shop.sync(request=Request(Mode.WINDOW, Lane.BACKFILL, window), orders_api=version)
+    assert (totals.inserted, totals.updated) == (0, 0)
+    assert shop.rows("select xmin::text, * from amazon.orders order by order_id") == before
+
+
+@pytest.mark.parametrize(("one", "other"), [("v0", "2026-01-01"), ("2026-01-01", "v0")])
+def test_switching_versions_leaves_unchanged_rows_untouched(shop: Shop, one: str, other: str) -> None:
+    shop.control.post("generate", tenant="alpha", count=60)
+    shop.sync(orders_api=one)
+    rows = "select order_id, xmin::text from amazon.orders"
+    items = "select order_id, order_item_id, xmin::text from amazon.order_items"
+    before, items_before = dict(shop.rows(rows)), shop.rows(items)
+    shop.control.mutate(10, seed=5, tenant="alpha")
+    changed = {order_id for order_id, order in shop.truth().items() if shop.stored().get(order_id) != order}
+    shop.wait(200)
+    window = Window(shop.now() - timedelta(days=15), shop.now() - timedelta(minutes=3))
+    shop.sync(request=Request(Mode.WINDOW, Lane.LIVE, window), orders_api=other)
+    after = dict(shop.rows(rows))
+    assert shop.stored() == shop.truth()
+    assert {order_id for order_id in after if after[order_id] != before.get(order_id)} == changed
+    untouched = {item for item in items_before if item[0] not in changed}
+    assert untouched <= set(shop.rows(items))
+    assert set(shop.rows("select distinct source from amazon.orders")) == {(one,), (other,)}
+
+
+def test_v0_asks_only_for_the_lines_it_lacks(shop: Shop) -> None:
+    shop.control.post("generate", tenant="alpha", count=12, days=0.001)
+    shop.sync(orders_api="v0")
+    shop.control.clear_log()
+    shop.wait(120)
+    shop.sync(orders_api="v0")
+    assert shop.calls("orderItems") == []
+
+
+def test_v0_lines_come_from_all_pages_and_pending_ones_get_prices_later(shop: Shop) -> None:
+    shop.control.post("settings", item_page_size=2)
+    shop.control.mutate(6, seed=1, tenant="alpha")
+    shop.settle(orders_api="v0")
+    assert shop.stored() == shop.truth()
+    for seed in range(4):
+        shop.control.mutate(6, seed=seed, tenant="alpha")
+        shop.settle(orders_api="v0")
+    assert shop.stored() == shop.truth()
+    assert shop.rows("select 1 from amazon.order_items where item_price is not null limit 1")
+
+
+def test_a_late_arrival_is_found_by_the_overlap(shop: Shop) -> None:
+    shop.control.post("generate", tenant="alpha", count=5)
+    shop.sync()
+    late = shop.control.post("late", tenant="alpha", count=2, changed_ago=200, visible_in=100, seed=1)["orders"]
+    shop.sync()
+    assert not set(late) & set(shop.stored())
+    shop.wait(300)
+    shop.sync()
+    assert set(late) <= set(shop.stored())
+
+
+def test_a_revoked_tenant_stops_alone(shop: Shop) -> None:
+    for tenant in ("alpha", "beta"):
+        shop.control.post("generate", tenant=tenant, count=10)
+    shop.control.post("tenant", tenant="alpha", is_revoked=True)
+    with pytest.raises(AuthError, match="invalid_grant"):
+        shop.sync("alpha")
+    assert shop.sync("beta").inserted == 10
+    ((error, since),) = shop.rows("select last_error, failing_since from amazon.sync_state where tenant = 'amazon/alpha'")
+    assert "invalid_grant" in error
+    assert since is not None
+
+
+def test_processes_share_one_access_token(shop: Shop) -> None:
+    for _ in range(3):
+        shop.sync()
+        shop.wait(300)
+    assert len(shop.calls("/auth/o2/token")) == 1
+
+
+def test_a_bound_too_young_by_amazons_clock_is_left_to_amazon(shop: Shop) -> None:
+    shop.control.post("generate", tenant="alpha", count=5)
+    with shop.database.transaction() as connection:
+        connection.execute("update simulated.clock set ahead = ahead + interval '10 minutes'")
+    totals = shop.sync()
+    assert totals.inserted == 5
+    echoed = totals.windows[-1][1]
+    assert abs(shop.now() - timedelta(minutes=2) - echoed) < timedelta(seconds=30)
+
+
+def test_an_unknown_status_is_stored_and_counted(shop: Shop) -> None:
+    shop.control.post("generate", tenant="alpha", count=1)
+    with shop.reader() as reader:
+        page = next(iter(reader.changed(Window(shop.starts, shop.now() - timedelta(minutes=3)), None)))
+    (raw,) = records(page.body, page.source)
+    status = shop.truth().popitem()[1]["order"][1]
+    odd = raw.replace(f'"{status}"'.encode(), b'"ON_THE_MOON"')
+    record = mapping.parse(odd, ParseContext("amazon/alpha", page.source, shop.now(), shop.settings()))
+    assert (record.row["status"], record.unknown) == ("ON_THE_MOON", ("status=ON_THE_MOON",))
