@@ -118,7 +118,8 @@ class Reports:
             return error(404, "NotFound", "The document does not exist")
         ticket = f"{report.id}-{len(self._urls)}"
         self._urls[ticket] = (report.id, self._world.clock.now() + URL_LIFETIME)
-        body = {"reportDocumentId": document_id, "url": f"{request.base_url}documents/{ticket}"}
+        path = f"{request.scope.get('root_path', '')}/documents/{ticket}"
+        body = {"reportDocumentId": document_id, "url": str(request.url.replace(path=path, query=""))}
         return JSONResponse(body | ({"compressionAlgorithm": "GZIP"} if _is_compressed(report) else {}))
 
     async def download(self, request: Request) -> Response:

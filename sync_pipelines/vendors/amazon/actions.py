@@ -19,8 +19,10 @@ from sync_pipelines.core.totals import SyncTotals
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.amazon import operations
 from sync_pipelines.vendors.amazon.client import PAGE_SIZE
+from sync_pipelines.vendors.amazon.completeness import incomplete_orders
 from sync_pipelines.vendors.amazon.settings import OrdersApi, Settings
-from sync_pipelines.vendors.amazon.streams import INCOMPLETE, Reader, orders
+from sync_pipelines.vendors.amazon.streams import orders
+from sync_pipelines.vendors.amazon.vendor import Reader
 
 SECRET_LIFE = timedelta(days=180)
 """A client secret ends after so long (facts §2.1)."""
@@ -64,14 +66,9 @@ def sync_missing_items(reader: Reader, *, database: Database, account: str, run_
     done = MissingItems()
     storer = Storer(orders, account, run_id, reader.settings)
     with exclusive(database, f"amazon/missing_items@{account}"):
-        with database.connect() as connection:
-            rows = connection.execute(
-                f"SELECT order_id FROM amazon.orders o WHERE account = %s AND deleted_at IS NULL AND ({INCOMPLETE})"  # noqa: S608
-                " ORDER BY last_updated_at DESC",
-                [account],
-            ).fetchall()
-        done.found = len(rows)
-        for (order_id,) in rows[:limit]:
+        missing = incomplete_orders(database, account)
+        done.found = len(missing)
+        for order_id in missing[:limit]:
             try:
                 page = reader.one(order_id)
             except DataError:
@@ -82,14 +79,18 @@ def sync_missing_items(reader: Reader, *, database: Database, account: str, run_
                 break
             done.fetched += 1
             with database.transaction() as connection:
-                # An order that is equal but for its lost lines would be left alone: it has to differ.
-                connection.execute(
-                    "UPDATE amazon.orders SET content_hash = '' WHERE account = %s AND order_id = %s", [account, order_id]
-                )
+                _make_different(connection, account, order_id)
                 outcome = storer.page(connection, page, received_at=_now(connection))
             done.written += outcome.counts.updated + outcome.counts.inserted
     done.left = done.found - done.fetched - done.unknown
     return done
+
+
+def _make_different(connection: Connection[Any], account: str, order_id: str) -> None:
+    """An order that is equal but for its lost lines would be left alone by the upsert; an empty hash equals nothing."""
+    key = [account, order_id]
+    connection.execute("UPDATE amazon.orders SET content_hash = '' WHERE account = %s AND order_id = %s", key)
+    connection.execute("UPDATE amazon.order_items SET content_hash = '' WHERE account = %s AND order_id = %s", key)
 
 
 # -- sweeps -------------------------------------------------------------------------------------------------------------------

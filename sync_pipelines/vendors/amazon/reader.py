@@ -157,12 +157,23 @@ class OrdersReader:
         unknown = self._unknown(found.orders)
         chunks = [unknown[start : start + ORDERS_PER_CHUNK] for start in range(0, len(unknown), ORDERS_PER_CHUNK)] or [[]]
         for number, chunk in enumerate(chunks, start=1):
-            whole = [order | {"OrderItems": self.client.get_order_items_v0(order["AmazonOrderId"])} for order in chunk]
+            whole = [order | {"OrderItems": self._lines(order["AmazonOrderId"])} for order in chunk]
             is_last = number == len(chunks)
             # What is stored of this page is known when it is read again, so any later chunk resumes at the same page.
             rest_of_page = _Token(at.page, at.chunk + number, at.is_open, at.restarts)
             token = following if is_last else rest_of_page
             yield Page(self._body(whole, found.rest if is_last else {}), "v0", request, _encoded(token), found.until)
+
+    def _lines(self, order_id: str) -> list[dict[str, Any]] | None:
+        """Lines of one order; ``None`` if Amazon refuses them twice, which makes a dead letter of this order alone."""
+        try:
+            return self.client.get_order_items_v0(order_id)
+        except DataError:
+            pass
+        try:
+            return self.client.get_order_items_v0(order_id)
+        except DataError:
+            return None
 
     def _unknown(self, orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
         known = self._known(str(order.get("AmazonOrderId")) for order in orders)

@@ -27,7 +27,8 @@ from sync_pipelines.core.totals import Status, SyncTotals
 from sync_pipelines.core.windows import Ledger, Window
 from sync_pipelines.vendors.amazon.mapping import REPORT
 from sync_pipelines.vendors.amazon.privacy import without_persons
-from sync_pipelines.vendors.amazon.streams import Reader, orders
+from sync_pipelines.vendors.amazon.streams import orders
+from sync_pipelines.vendors.amazon.vendor import Reader
 
 LONGEST = timedelta(days=30)
 """Amazon's limit for reports by order date; that of reports by last update is not documented."""

@@ -21,7 +21,8 @@ from sync_pipelines.vendors.amazon.auth import login_with_amazon
 from sync_pipelines.vendors.amazon.client import AmazonClient
 from sync_pipelines.vendors.amazon.operations import bucket_specs
 from sync_pipelines.vendors.amazon.settings import Settings
-from sync_pipelines.vendors.amazon.streams import Reader, orders
+from sync_pipelines.vendors.amazon.streams import orders
+from sync_pipelines.vendors.amazon.vendor import Reader
 from sync_pipelines_tests.sandboxes import RunningSandbox
 
 MARKETPLACES = {
@@ -87,7 +88,7 @@ class Shop:
             sleep=self.wait,
             now=self.now,
         )
-        return Reader(client, settings, self.database, lane=lane)
+        return Reader(client, settings, self.database, lane=lane, now=self.now)
 
     def sync(self, tenant: str = "alpha", request: Request | None = None, **changes: Any) -> SyncTotals:
         """One run of ``amazon/orders``."""
