@@ -63,6 +63,7 @@ class BulkConfig(AccountConfig):
 
     start: str = Field(description="First instant (ISO 8601, UTC if no zone)")
     end: str = Field(description="End, exclusive (ISO 8601, UTC if no zone)")
+    poll_s: float = Field(default=30, ge=0, description="Seconds between looks whether Amazon has made the reports")
 
 
 @op(description="Finds orders whose lines are absent or fewer than the order says, and reads them one by one.")
@@ -100,6 +101,7 @@ def backfill_reports(context: OpExecutionContext, config: BulkConfig, engine: En
             account=config.account,
             window=Window(_instant(config.start), _instant(config.end)),
             run_id=context.run_id,
+            poll_s=config.poll_s,
             on_progress=progress.reporter(context.log.info),
         )
     for day in partitions.days_touched(totals.windows):

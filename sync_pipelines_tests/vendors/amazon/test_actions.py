@@ -9,7 +9,7 @@ import pytest
 
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.vendors.amazon import actions
-from sync_pipelines_tests.vendors.amazon.conftest import Shop
+from sync_pipelines_tests.vendors.amazon.shop import Shop
 
 ACCOUNT = "amazon/alpha"
 

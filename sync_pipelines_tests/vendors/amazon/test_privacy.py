@@ -10,7 +10,7 @@ import zstandard
 
 from sync_pipelines.core import dead_letters
 from sync_pipelines.vendors.amazon.retention import erase_persons
-from sync_pipelines_tests.vendors.amazon.conftest import Shop
+from sync_pipelines_tests.vendors.amazon.shop import Shop
 
 ACCOUNT = "amazon/alpha"
 VERSIONS = pytest.mark.parametrize("version", ["2026-01-01", "v0"])

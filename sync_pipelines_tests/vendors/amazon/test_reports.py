@@ -11,7 +11,7 @@ from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.totals import Status, SyncTotals
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.amazon import reports
-from sync_pipelines_tests.vendors.amazon.conftest import Shop
+from sync_pipelines_tests.vendors.amazon.shop import Shop
 
 ACCOUNT = "amazon/alpha"
 
