@@ -119,7 +119,7 @@ def parse(raw: bytes, context: ParseContext) -> Record:
     if not is_kept:
         row |= dict.fromkeys(PERSONAL_COLUMNS)
     clean = without_persons(decode_json(raw))
-    for item, line in zip(items, clean[_LINES[context.source]], strict=True):
+    for item, line in zip(items, clean.get(_LINES[context.source], ()), strict=True):
         item["raw"] = encode_json(line)
     status = row["status"]
     return Record(

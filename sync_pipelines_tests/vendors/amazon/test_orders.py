@@ -29,14 +29,17 @@ def test_a_first_sync_of_one_burst_waits_for_nothing(shop: Shop) -> None:
 
 
 def test_once_the_burst_is_spent_the_beat_uses_what_the_plan_permits(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PAGE_SIZE", 5)
-    shop.control.post("generate", tenant="alpha", count=70 * 5)
-    while len(shop.stored()) < 70 * 5:
-        shop.sync()
+    monkeypatch.setattr(client, "PAGE_SIZE", 2)
+    plan = {"searchOrders": {"rate": 0.0056, "burst": 4}}
+    shop.control.post("plans", **plan)
+    shop.control.post("generate", tenant="alpha", count=50)
+    while len(shop.stored()) < 50:
+        shop.sync(plans=plan)
         shop.wait(300)
     times = [call["at"] for call in shop.calls("/orders/")]
-    steady = [at for at in times if at > times[19]]
-    assert len(steady) / ((times[-1] - times[19]) * 0.0056) >= 0.97
+    permitted = (times[-1] - times[3]) * 0.0056
+    # The bucket may hold the better part of a token when the beat looks.
+    assert len(times) - 4 > 0.97 * permitted - 1
     assert shop.calls_above_plan() == []
 
 
