@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -189,14 +190,21 @@ def _expected(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def shop(sandbox: Callable[..., RunningSandbox], database_url: str) -> Iterator[Shop]:
-    """A world of three sellers without orders."""
+@contextmanager
+def open_shop(start_sandbox: Callable[..., RunningSandbox], database_url: str) -> Iterator[Shop]:
+    """A world of three sellers without orders, in simulated time."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(_SIMULATED_CLOCK)
         name = connection.info.dbname
         connection.execute(f"alter database {name} set search_path = simulated, pg_catalog, public")  # type: ignore[arg-type]
     clock = Clock()
-    running = sandbox("amazon", seed=3, size="empty", clock=clock)
+    running = start_sandbox("amazon", seed=3, size="empty", clock=clock)
     with Database(database_url, application_name="tests", max_connections=20) as database:
         yield Shop(running, database, clock)
+
+
+@pytest.fixture
+def shop(sandbox: Callable[..., RunningSandbox], database_url: str) -> Iterator[Shop]:
+    """See `open_shop`."""
+    with open_shop(sandbox, database_url) as opened:
+        yield opened
