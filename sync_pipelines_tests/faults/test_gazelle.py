@@ -14,7 +14,7 @@ from sync_pipelines_tests.vendors.gazelle.elsewhere import Elsewhere
 from sync_pipelines_tests.vendors.gazelle.studio import Studio
 
 IS_SOAK = bool(os.environ.get("SYNC_PIPELINES_SOAK"))
-KILLS = 20 if IS_SOAK else 2
+KILLS = 20 if IS_SOAK else 1
 MOST_MEMORY = 300 * 2**20
 
 

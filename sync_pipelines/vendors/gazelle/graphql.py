@@ -23,6 +23,8 @@ log = logging.getLogger("sync_pipelines.gazelle")
 
 _TOO_LARGE = re.compile(r"\b(complexity|depth)\b", re.IGNORECASE)
 _UNKNOWN_FIELD = "undefinedField"
+_ANSWERED = frozenset({200, 400})
+"""The vendor refuses queries inside 200; other servers of the protocol, and a future version, with 400."""
 
 
 class QueryRefusedError(ContractError):
@@ -51,10 +53,10 @@ _data = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def classifier(account: str) -> Any:
-    """Reads what an answer with HTTP 200 means, for `core.http.HttpClient`: errors inside 200 are errors."""
+    """Reads what an answer means, for `core.http.HttpClient`: errors inside 200 are errors."""
 
     def classify(response: Response) -> SyncError | None:
-        if response.status != 200:
+        if response.status not in _ANSWERED:
             return None
         try:
             envelope = _envelopes.decode(response.body)
@@ -62,7 +64,7 @@ def classifier(account: str) -> Any:
             return None if response.body.strip().startswith(b"{") else _no_object(account, response)
         kept = response.body[:4000]
         if not envelope.errors:
-            if bytes(envelope.data) == b"null":
+            if response.status == 200 and bytes(envelope.data) == b"null":
                 return TransientError(
                     f"{account}: the server answers no data and no reason", account=account, status=200, body=kept
                 )
@@ -140,7 +142,7 @@ class Pruner:
         places = _fields_by_place(parse(self.text(query)))
         found = []
         for error in errors:
-            if not isinstance(error.get("extensions"), Mapping) or error["extensions"].get("code") != _UNKNOWN_FIELD:
+            if not _is_about_a_field(error):
                 continue
             for location in error.get("locations") or []:
                 name = places.get((location.get("line"), location.get("column")))
@@ -152,6 +154,13 @@ class Pruner:
             log.log(level, "%s: the server does not know %s; it is left out from now on", self._account, name)
         self._printed.clear()
         return bool(found)
+
+
+def _is_about_a_field(error: Mapping[str, Json]) -> bool:
+    """Whether an error says that a field is unknown: by its code, or, without one, by standing before execution (no path)."""
+    extensions = error.get("extensions")
+    code = extensions.get("code") if isinstance(extensions, Mapping) else None
+    return bool(code == _UNKNOWN_FIELD or (code is None and "path" not in error))
 
 
 def _fields_by_place(document: DocumentNode) -> dict[tuple[Any, Any], str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+import httpx
+import msgspec
 import pytest
 from graphql import GraphQLEnumType, GraphQLSchema, build_schema, extend_schema, parse, print_ast, validate
 
+from sync_pipelines.core.answers import Response
 from sync_pipelines.vendors.gazelle import selections
-from sync_pipelines.vendors.gazelle.graphql import Pruner
+from sync_pipelines.vendors.gazelle.graphql import Pruner, QueryRefusedError, classifier
 from sync_pipelines.vendors.gazelle.vocabularies import VOCABULARIES
 
 
@@ -54,3 +57,21 @@ def test_a_variable_only_a_dropped_field_used_is_no_longer_declared() -> None:
     nested = ["ContactFields.allEmails", "ContactFields.allPhones", "ContactFields.allLocations"]
     pruned = Pruner("gazelle/studio", without=nested).text(selections.CONTACT.query(1))
     assert "$nested" not in pruned
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_server_without_error_codes_is_understood_by_the_place_it_names(snapshot: GraphQLSchema, status: int) -> None:
+    query = selections.EVENTS.query("EventFields")
+    refused = [error.formatted for error in validate(snapshot, parse(query))]
+    body = msgspec.json.encode({"errors": refused})
+    error = classifier("gazelle/studio")(Response(status, httpx.Headers(), body, ""))
+    assert isinstance(error, QueryRefusedError)
+    pruner = Pruner("gazelle/studio", expected=selections.LATER_FIELDS)
+    assert pruner.learn(query, error.errors)
+    assert pruner.dropped == ["EventFields.allServiceItems"]
+
+
+def test_an_error_during_execution_drops_no_field() -> None:
+    query = selections.PIANOS.query("PianoFields")
+    errors = [{"message": "undefined method for nil", "locations": [{"line": 2, "column": 3}], "path": ["allPianos"]}]
+    assert not Pruner("gazelle/studio").learn(query, errors)
