@@ -22,22 +22,41 @@ def ensure_days(connection: Connection[Any], table: str, *, first: date, days: i
         days: How many days.
         schema: The table's schema.
     """
-    wanted = [first + timedelta(days=offset) for offset in range(days)]
     present = set(existing_days(connection, table, schema=schema))
-    for day in wanted:
-        if day in present:
-            continue
-        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"partitions of {schema}.{table}"])
-            connection.execute(
-                SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
-                    Identifier(schema, f"{table}_{day:%Y%m%d}"),
-                    Identifier(schema, table),
-                    Literal(start),
-                    Literal(start + timedelta(days=1)),
-                )
-            )
+    for day in (first + timedelta(days=offset) for offset in range(days)):
+        if day not in present:
+            with connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"partitions of {schema}.{table}"])
+                if day not in existing_days(connection, table, schema=schema):
+                    _make_day(connection, table, day, schema)
+
+
+def _make_day(connection: Connection[Any], table: str, day: date, schema: str) -> None:
+    """Makes a day's partition and attaches it, which unlike ``PARTITION OF`` lets others go on reading and writing the table.
+
+    Rows of that day that had to go to the default partition (``<table>_rest``, where there is one) move over.
+    """
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    end = start + timedelta(days=1)
+    parent, partition, rest = (Identifier(schema, f"{table}{suffix}") for suffix in ("", f"_{day:%Y%m%d}", "_rest"))
+    connection.execute(
+        SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)").format(partition, parent)
+    )
+    row = connection.execute(
+        "SELECT pg_get_partkeydef(to_regclass(%s)), to_regclass(%s) IS NOT NULL", [f"{schema}.{table}", f"{schema}.{table}_rest"]
+    ).fetchone()
+    if row and row[1]:
+        column = Identifier(str(row[0]).removeprefix("RANGE (").removesuffix(")"))
+        connection.execute(
+            SQL(
+                "WITH moved AS (DELETE FROM {0} WHERE {1} >= {2} AND {1} < {3} RETURNING *) INSERT INTO {4} SELECT * FROM moved"
+            ).format(rest, column, Literal(start), Literal(end), partition)
+        )
+    connection.execute(
+        SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
+            parent, partition, Literal(start), Literal(end)
+        )
+    )
 
 
 def existing_days(connection: Connection[Any], table: str, *, schema: str = "sync") -> list[date]:
