@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sync_pipelines.config import Environment, available_database, load_config
+from sync_pipelines.config import Environment, active_config, available_database
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import ConfigError
@@ -21,8 +21,8 @@ def open_runtime(environment: Environment | None = None, *, application_name: st
         DatabaseUnavailable: The database cannot be reached.
     """
     environment = environment or Environment.read()
-    config = load_config(environment.config_path)
     database = Database(available_database(environment), application_name=application_name)
+    config = active_config(database, environment.config_path)
     secrets = Secrets(database, MasterKeys.parse(environment.master_key)) if environment.master_key else None
 
     def look_up(name: str, account: str) -> bytes:
@@ -47,4 +47,4 @@ def open_runtime(environment: Environment | None = None, *, application_name: st
             lane=lane,
         )
 
-    return Runtime(database=database, account=account, account_ids=config.account_ids)
+    return Runtime(database=database, account=account, account_ids=config.account_ids, links=config.links)

@@ -1,5 +1,6 @@
 """``accounts.yaml`` and the environment as typed settings; nothing else in the product reads ``os.environ``."""
 
+from sync_pipelines.config.active import active_config, document_of
 from sync_pipelines.config.alerts import AlertSettings
 from sync_pipelines.config.database import available_database, embedded_server
 from sync_pipelines.config.environment import Environment
@@ -14,7 +15,9 @@ __all__ = [
     "Environment",
     "Reference",
     "SecretLookup",
+    "active_config",
     "available_database",
+    "document_of",
     "embedded_server",
     "load_config",
     "parse_config",

@@ -190,6 +190,8 @@ def _links(items: Any, accounts: list[Account], problems: Problems, environ: Map
                 known = ", ".join(ids) or "none"
                 message = f"there is no valid account {getattr(link, side)}; {_LINKED_VENDOR} accounts are: {known}"
                 problems.add(path, who, message, below=(side,))
+        for text in link.problems():
+            problems.add(path, who, text)
         links[link.id] = link
     return list(links.values())
 

@@ -88,5 +88,8 @@ class Config:
         raise ConfigError(f"there is no account {account_id} in {self.source}; configured are: {known}", account=account_id)
 
     def account_ids(self, vendors: tuple[str, ...] | None = None) -> list[str]:
-        """Ids of all accounts, or of these vendors' accounts."""
-        return [account.id for account in self.accounts if vendors is None or account.vendor in vendors]
+        """Ids of the accounts (of these vendors) that are read; a link's secondary account is only written."""
+        written = {link.secondary for link in self.links}
+        return [
+            account.id for account in self.accounts if account.id not in written and (vendors is None or account.vendor in vendors)
+        ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
@@ -20,9 +21,11 @@ class Runtime:
     Attributes:
         database: Pooled connections; closed by whoever opened the runtime.
         account: Looks an account up in the active configuration.
-        account_ids: Ids of all configured accounts of the given account vendors.
+        account_ids: Ids of the configured accounts of the given account vendors that are read.
+        links: The configured links of vendors that copy one account to others.
     """
 
     database: Database
     account: AccountSource
     account_ids: Callable[[tuple[str, ...]], list[str]]
+    links: tuple[Any, ...] = ()
