@@ -160,7 +160,7 @@ def _join(rule: s.Join) -> Apply:
 def _value_map(rule: s.ValueMap) -> Apply:
     def translate(value: Any) -> Any:
         if isinstance(value, (list, dict)):
-            raise ValueError(f"cannot translate a {type_of(value)}")
+            raise _unfit("single value", value)
         key = str(value).lower() if isinstance(value, bool) else str(value)
         if key in rule.map:
             return rule.map[key]

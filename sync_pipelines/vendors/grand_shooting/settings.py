@@ -5,18 +5,17 @@ Shapes only; whether a link makes sense (types, targets, expressions) is judged 
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 DEFAULT_BASE_URL = "https://api.grand-shooting.com/v3"
 """Each account lives on a shard; its own host goes into ``base_url`` (facts.md §2)."""
 
 CREDENTIALS = ("token",)
-OPTIONAL_CREDENTIALS = ("scheme",)
 
 BULK_SIZE = 100
 """References per bulk call: what the vendor's own code uses (facts.md §4.3)."""
@@ -41,7 +40,7 @@ class Settings(_Shape):
         requests_per_second: The account's quota; the vendor's texts say 4 and 5 (facts.md §6).
         bulk_size: References per bulk call.
         date_overlap_days: How many days a delta reads again, because ``date_mod`` filters know days only.
-        start: First change day of interest; the default lies before every catalogue, so that the first read lists everything.
+        start: Where the first read begins; the default lies before every catalogue, so that it lists everything.
     """
 
     account_id: int | None = None
@@ -52,7 +51,7 @@ class Settings(_Shape):
     requests_per_second: float = Field(default=4, gt=0)
     bulk_size: int = Field(default=BULK_SIZE, ge=1, le=BULK_SIZE)
     date_overlap_days: int = Field(default=1, ge=1, le=30)
-    start: date = date(2000, 1, 1)
+    start: AwareDatetime = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Condition(_Shape):
@@ -265,3 +264,13 @@ class Link(_Shape):
         if self.main == self.secondary:
             raise ValueError("a link needs two different accounts")
         return self
+
+    def problems(self) -> list[str]:
+        """Everything that keeps filter and mapping from being activated, each naming field and rule."""
+        from sync_pipelines.vendors.grand_shooting.mapping import LinkInvalid, compile_link
+
+        try:
+            compile_link(self)
+        except LinkInvalid as error:
+            return error.problems
+        return []
