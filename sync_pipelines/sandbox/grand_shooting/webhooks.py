@@ -90,7 +90,7 @@ class Webhooks:
         self._post = post or post_to_loopback
         self._events: list[tuple[str, int, dict[str, Any] | None]] = []
         self._random = random.Random(0)
-        self._lock = threading.RLock()
+        self._lock, self._sending = threading.RLock(), threading.Lock()
         self._next_flush = 0.0
         self._thread: threading.Thread | None = None
 
@@ -129,7 +129,8 @@ class Webhooks:
                 self._pack()
                 self._next_flush = now + self.weather.flush_s
             subscriptions = list(self.subscriptions.values())
-        return sum(self._send(subscription, force) for subscription in subscriptions)
+        with self._sending:
+            return sum(self._send(subscription, force) for subscription in subscriptions)
 
     @property
     def idle(self) -> bool:

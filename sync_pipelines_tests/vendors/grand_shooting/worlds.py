@@ -29,17 +29,55 @@ class FanOutWorld:
     def __init__(
         self, sandbox: RunningSandbox, database: Database, links: Mapping[str, Mapping[str, Any]], *, unlimited: bool = True
     ) -> None:
-        self.control, self.database = sandbox.control, database
-        self._base_url = f"{sandbox.base_url}/v3"
-        self.unlimited = unlimited
-        self.settings = {
-            f"grand_shooting/{name}": Settings(requests_per_second=10_000 if unlimited else 4) for name in ("main", *links)
-        }
+        self.control = sandbox.control
+        self._open(f"{sandbox.base_url}/v3", database, links, unlimited)
         if unlimited:
             for name in ("main", *links):
                 self.control.post("account", account=name, unlimited=True)
-        self.links = {name: self._link(name, options) for name, options in links.items()}
         self.register()
+
+    @classmethod
+    def at(cls, base_url: str, database: Database, links: Mapping[str, Mapping[str, Any]]) -> FanOutWorld:
+        """The same world in another process, without its control."""
+        world = cls.__new__(cls)
+        world._open(base_url, database, links, False)
+        return world
+
+    def _open(self, base_url: str, database: Database, links: Mapping[str, Mapping[str, Any]], unlimited: bool) -> None:
+        self.base_url, self.database, self.options = base_url, database, links
+        self.settings = {
+            f"grand_shooting/{name}": Settings(requests_per_second=10_000 if unlimited else 4) for name in ("main", *links)
+        }
+        self.links = {name: self._link(name, options) for name, options in links.items()}
+
+    def watch_versions(self) -> None:
+        """Lets the database note every applied version that goes backwards, whatever wrote it."""
+        with self.database.connect() as connection:
+            connection.execute(
+                """
+                create table version_regressions (link text, ref text);
+                create function note_regression() returns trigger language plpgsql as $$
+                begin
+                    if new.applied_version < old.applied_version then
+                        insert into version_regressions values (new.link, new.ref);
+                    end if;
+                    return new;
+                end $$;
+                create trigger watch before update on grand_shooting.replicas for each row execute function note_regression();
+                """
+            )
+
+    def heal_circuits(self, accounts: Sequence[str]) -> None:
+        """The accounts are well again, and it is time to try."""
+        for account in accounts:
+            self.control.post("account", account=account, down=False, revoked=False)
+        with self.database.connect() as connection:
+            connection.execute("update grand_shooting.links set open_until = clock_timestamp() where failures > 0")
+
+    def expire_leases(self) -> None:
+        """As if the time of every lease and retry had come."""
+        with self.database.connect() as connection:
+            connection.execute("update sync.tasks set due_at = clock_timestamp() where due_at is not null")
 
     def _link(self, name: str, options: Mapping[str, Any]) -> WorkingLink:
         return WorkingLink.of(Link.model_validate({"id": name, "main": MAIN, "secondary": f"grand_shooting/{name}", **options}))
@@ -55,7 +93,7 @@ class FanOutWorld:
     def context(self, account: str, lane: Lane = Lane.LIVE) -> AccountContext:
         return AccountContext(
             id=account,
-            base_url=self._base_url,
+            base_url=self.base_url,
             auth_url=None,
             credentials={"token": f"sandbox-{account.split('/')[1]}-token"},
             settings=self.settings[account],

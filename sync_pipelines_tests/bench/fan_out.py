@@ -1,0 +1,114 @@
+"""How fast the fan-out drains and initialises: ``python -m sync_pipelines_tests.bench.fan_out drain|initialise [references]``.
+
+``drain``: against a look-alike without quota in its own process: references a second, and the drain's peak memory.
+``drain``: a look-alike without quota in a process of its own: references a second, and the drain's peak memory.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from sync_pipelines.core.buckets import Lane
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.guard import ProcessGuard
+from sync_pipelines.core.postgres import EmbeddedServer
+from sync_pipelines.migrations import migrate
+from sync_pipelines.supervision.ports import free_port
+from sync_pipelines.vendors.grand_shooting.fan_out.drain import Limits
+from sync_pipelines.vendors.grand_shooting.fan_out.plan import make_plan, start_plan
+from sync_pipelines.vendors.grand_shooting.vendor import connect
+from sync_pipelines_tests.sandboxes import Control
+from sync_pipelines_tests.servers import TestServer
+from sync_pipelines_tests.vendors.grand_shooting.worlds import FanOutWorld
+
+CALLS_PER_SECOND, PER_CALL = 4, 100
+
+
+class _Sandbox:
+    def __init__(self, base_url: str) -> None:
+        self.base_url, self.control = base_url, Control(base_url)
+
+
+@contextmanager
+def _world(references: int, *, unlimited: bool) -> Iterator[FanOutWorld]:
+    port = free_port(20000)
+    command = [sys.executable, "-m", "sync_pipelines.cli", "sandbox", "serve", "--port", str(port), "--vendor", "grand_shooting"]
+    with tempfile.TemporaryDirectory() as folder, ProcessGuard() as guard:
+        server = TestServer(EmbeddedServer(Path(folder)), guard)
+        server.start()
+        process = subprocess.Popen(command)
+        guard.watch(process.pid)
+        try:
+            url = server.url("bench")
+            server_url = server.url("postgres")
+            with Database(server_url) as admin, admin.connect() as connection:
+                connection.execute("create database bench")
+            migrate(url)
+            _await(f"http://127.0.0.1:{port}")
+            sandbox: Any = _Sandbox(f"http://127.0.0.1:{port}/grand_shooting")
+            sandbox.control.post("populate", account="main", references=references)
+            with Database(url, max_connections=20) as database:
+                world = FanOutWorld(sandbox, database, {"paris": {"webhooks": False}}, unlimited=unlimited)
+                sandbox.control.post("account", account="main", unlimited=True)
+                world.settings["grand_shooting/main"] = world.settings["grand_shooting/main"].model_copy(
+                    update={"requests_per_second": 10_000.0}
+                )
+                world.mirror()
+                yield world
+        finally:
+            process.terminate()
+            process.wait(10)
+            server.stop()
+
+
+def _await(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(url, timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise SystemExit("the sandbox did not answer")
+
+
+def drain(references: int) -> None:
+    """Drains one link's whole catalogue."""
+    with _world(references, unlimited=True) as world:
+        world.differences("paris")
+        started = time.monotonic()
+        totals = world.drain(Limits(linger_s=0.05, max_runtime_s=3600, claim_size=1_000))
+        seconds = time.monotonic() - started
+        done = totals.links["paris"].written
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(f"drain: {done} references in {seconds:.1f} s: {done / seconds:.0f}/s, peak {memory} MB")
+
+
+def initialise(references: int) -> None:
+    """Initialises an empty secondary within its quota."""
+    with _world(references, unlimited=False) as world:
+        with connect(world.context("grand_shooting/paris", Lane.BACKFILL)) as client:
+            plan = make_plan(world.database, world.links["paris"], client)
+        with world.database.transaction() as connection:
+            start_plan(connection, plan, confirmed=None, run_id="bench")
+        started = time.monotonic()
+        world.drain(Limits(linger_s=0.05, max_runtime_s=3600))
+        seconds = time.monotonic() - started
+        floor = references / PER_CALL / CALLS_PER_SECOND
+        refused = sum(entry["throttled"] for entry in world.control.log())
+        print(f"initialise: {references} in {seconds:.1f} s, floor {floor:.1f} s: {seconds / floor:.3f}; {refused} refused")
+
+
+if __name__ == "__main__":
+    size = int(sys.argv[2]) if len(sys.argv) > 2 else 50_000
+    {"drain": drain, "initialise": initialise}[sys.argv[1]](size)

@@ -1,0 +1,123 @@
+"""Random changes by unreliable webhooks, two sick secondaries of five, kill -9 of the drain: at rest everything is equal.
+
+The main account's webhooks are duplicated, reordered and dropped; drains run in processes of their own that are killed at random.
+What must hold: every secondary equals filter and mapping of the main by an oracle that knows nothing of our code, no look-alike saw
+a request above its limit, and per reference the applied versions never went backwards. Small in ``make test``; 20,000 references in
+``make soak``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from sync_pipelines.core.db import Database
+from sync_pipelines.vendors.grand_shooting.fan_out import tasks
+from sync_pipelines.vendors.grand_shooting.fan_out.drain import Limits
+from sync_pipelines.vendors.grand_shooting.webhooks import tasks_of
+from sync_pipelines_tests.sandboxes import RunningSandbox
+from sync_pipelines_tests.vendors.grand_shooting.worlds import MAIN, FanOutWorld, Reference
+
+IS_SOAK = bool(os.environ.get("SYNC_PIPELINES_SOAK"))
+REFERENCES, ROUNDS, OPERATIONS = (20_000, 20, 500) if IS_SOAK else (300, 4, 25)
+KILLS = 6 if IS_SOAK else 2
+HEALTHY, SICK = ("paris", "lyon", "berlin"), ("madrid", "milan")
+FILTERED: dict[str, Any] = {
+    "filter": {"exclude": [{"field": "brand", "op": "in", "value": ["Elm", "Fir"]}]},
+    "mapping": {"color": {"target": "extra.shade", "rules": [{"type": "upper"}]}, "tags": {"target": None}},
+}
+
+
+def filtered(reference: Reference) -> Reference | None:
+    """What `FILTERED` means, said another way."""
+    if reference["brand"] in {"Elm", "Fir"}:
+        return None
+    kept = {name: value for name, value in reference.items() if name not in {"color", "tags"}}
+    return {**kept, "extra": {**reference["extra"], "shade": reference["color"].upper()}}
+
+
+class Deliveries:
+    """Takes the look-alike's webhooks as the intake does, in process."""
+
+    def __init__(self) -> None:
+        self.world: FanOutWorld | None = None
+
+    def __call__(self, _: str, body: bytes) -> int:
+        assert self.world is not None
+        with self.world.database.transaction() as connection:
+            for task in tasks_of(MAIN, self.world.settings[MAIN], body):
+                tasks.announce(connection, MAIN, [int(task.key)], task.payload["topic"])
+        return 200
+
+
+@pytest.fixture
+def one(sandbox: Callable[..., RunningSandbox], database: Database) -> FanOutWorld:
+    deliveries = Deliveries()
+    running = sandbox("grand_shooting", post=deliveries)
+    running.control.post("populate", account="main", references=REFERENCES)
+    links = {name: FILTERED if name in {"lyon", "milan"} else {} for name in (*HEALTHY, *SICK)}
+    deliveries.world = FanOutWorld(running, database, links, unlimited=False)
+    with httpx.Client(base_url=f"{running.base_url}/v3", headers={"authorization": "Bearer sandbox-main-token"}) as client:
+        for verb in ("create", "update", "delete"):
+            client.post("/webhook", json={"address": "http://127.0.0.1:1/hook", "topic": f"references/{verb}"}).raise_for_status()
+    running.control.post("webhooks", drop=0.1, duplicate=0.2, reorder=True, seed=3, flush_s=1e9)
+    return deliveries.world
+
+
+@contextmanager
+def drain_process(world: FanOutWorld, seconds: float) -> Iterator[subprocess.Popen[bytes]]:
+    """A drain in a process of its own."""
+    arguments = {"url": world.database.url, "base_url": world.base_url, "links": world.options, "seconds": seconds}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sync_pipelines_tests.vendors.grand_shooting.drain_process", json.dumps(arguments)]
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.timeout(3600 if IS_SOAK else 300)
+def test_at_rest_every_secondary_equals_the_main_account(one: FanOutWorld) -> None:
+    rng = random.Random(7)
+    one.watch_versions()
+    one.mirror()
+    one.control.post("account", account=SICK[0], down=True)
+    one.control.post("account", account=SICK[1], revoked=True)
+    kills = 0
+    for seed in range(ROUNDS):
+        one.control.mutate(OPERATIONS, seed=seed)
+        one.control.post("webhooks/flush")
+        with drain_process(one, 30.0) as process:
+            if kills < KILLS:
+                kills += 1
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(timeout=2.0 + rng.random() * 2)
+            else:
+                process.wait(timeout=120)
+    one.heal_circuits(SICK)
+    one.expire_leases()
+    for _ in range(3):
+        one.mirror(full=True)
+    for name in one.links:
+        one.differences(name)
+    one.drain(Limits(linger_s=1.0, max_runtime_s=600))
+    one.expire_leases()
+    one.drain(Limits(linger_s=1.0, max_runtime_s=600))
+    for name in (*HEALTHY, *SICK):
+        one.expect(name, filtered if name in {"lyon", "milan"} else lambda reference: reference)
+    assert [entry for entry in one.control.log() if entry["throttled"]] == []
+    assert one.rows("select count(*) from version_regressions") == [(0,)]
+    assert one.rows("select count(*) from sync.dead_letters where state <> 'resolved'") == [(0,)]
