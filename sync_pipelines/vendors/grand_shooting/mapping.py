@@ -55,6 +55,8 @@ class Replication:
     link: str
     filter: Filter
     steps: tuple[_Step, ...]
+    copied: tuple[tuple[str, str], ...]
+    """Fields copied unchanged, with their types; most fields of most links."""
 
     def passes(self, reference: Reference) -> bool:
         """Whether the filter lets the reference through.
@@ -74,6 +76,13 @@ class Replication:
             MappingError: A rule cannot work on this reference's value, or the result has the wrong type for its field.
         """
         mapped: dict[str, Any] = {}
+        for name, wanted in self.copied:
+            value = reference.get(name)
+            if value is None or value == "":
+                continue
+            if type_of(value) != wanted:
+                raise self._error(reference, name, "copy", _conflict(name, wanted, value))
+            mapped[name] = value
         for step in self.steps:
             value = step.source.read(reference)
             rule = "copy"
@@ -86,8 +95,7 @@ class Replication:
                 continue
             wanted = WRITABLE[step.target.field] if len(step.target.steps) == 1 else ANY
             if wanted != ANY and type_of(value) != wanted:
-                conflict = ValueError(f"{step.target.text} takes a {wanted}, got a {type_of(value)}")
-                raise self._error(reference, step.source.text, rule, conflict)
+                raise self._error(reference, step.source.text, rule, _conflict(step.target.text, wanted, value))
             step.target.write(mapped, value)
         if not mapped.get("ref"):
             raise self._error(reference, "ref", "copy", ValueError("the result has no ref"))
@@ -114,8 +122,11 @@ def compile_link(link: Link) -> Replication:
     problems += _conflicts(steps)
     if problems or compiled_filter is None:
         raise LinkInvalid(link.id, problems)
-    ordered = sorted(steps, key=lambda step: len(step.target.steps))
-    return Replication(link.id, compiled_filter, tuple(ordered))
+    copied = [step for step in steps if not step.rules and step.source == step.target and len(step.target.steps) == 1]
+    others = sorted((step for step in steps if step not in copied), key=lambda step: len(step.target.steps))
+    return Replication(
+        link.id, compiled_filter, tuple(others), tuple((step.target.field, WRITABLE[step.target.field]) for step in copied)
+    )
 
 
 def mapped_hash(mapped: Mapping[str, Any]) -> bytes:
@@ -133,12 +144,19 @@ def comparable(reference: Reference, fields: Mapping[str, Any]) -> dict[str, Any
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, (Decimal, float)) and not isinstance(value, bool):
+    kind = type(value)
+    if kind is str or kind is int:
+        return value
+    if kind is Decimal or kind is float:
         number = Decimal(str(value))
         return int(number) if number == number.to_integral_value() else str(number.normalize())
     if isinstance(value, Mapping):
         return {str(name): _canonical(item) for name, item in value.items()}
-    return [_canonical(item) for item in value] if isinstance(value, list) else value
+    return [_canonical(item) for item in value] if kind is list else value
+
+
+def _conflict(target: str, wanted: str, value: Any) -> ValueError:
+    return ValueError(f"{target} takes a {wanted}, got a {type_of(value)}")
 
 
 def _steps(link: Link, problems: list[str]) -> list[_Step]:

@@ -54,9 +54,10 @@ class LinkTotals:
 
 @dataclass
 class _Batch:
-    """One claimed batch on its way."""
+    """One claimed batch on its way; its calls use the quota of its best lane."""
 
     tasks: list[Task]
+    client: GrandShootingClient
     decisions: dict[int, Decision] = field(default_factory=dict)
     done: list[tuple[Task, Decision, int | None]] = field(default_factory=list)
     failed: list[tuple[Task, DataError]] = field(default_factory=list)
@@ -102,7 +103,8 @@ class Applier:
         if not tasks:
             return 0
         self.totals.claimed += len(tasks)
-        batch = _Batch(tasks)
+        lane = min({task.lane for task in tasks}, key=lambda lane: lane.rank)
+        batch = _Batch(tasks, self.client(lane))
         try:
             self._decide(batch)
             self._delete(batch)
@@ -189,7 +191,7 @@ class Applier:
         ]
         for start in range(0, len(changing), self.bulk_size):
             part = changing[start : start + self.bulk_size]
-            page = self._client(batch).by_refs([str(replica.target_ref) for _, replica in part])
+            page = batch.client.by_refs([str(replica.target_ref) for _, replica in part])
             found = {item["ref"]: item for item in map(decode_json, page.items())}
             for task, replica in part:
                 if not holds(found.get(replica.target_ref), replica.applied):
@@ -197,9 +199,6 @@ class Applier:
                     batch.failed.append((task, ForeignChange(text, account=self.working.link.secondary)))
 
     # -- calling ----------------------------------------------------------------------------------------------------------------
-
-    def _client(self, batch: _Batch) -> GrandShootingClient:
-        return self.client(min((task.lane for task in batch.tasks), key=lambda lane: lane.rank))
 
     def _writes(self, batch: _Batch) -> list[tuple[Task, Decision]]:
         open_tasks = batch.open_tasks()
@@ -212,7 +211,7 @@ class Applier:
 
     def _bulk(self, batch: _Batch, writes: Sequence[tuple[Task, Decision]]) -> None:
         """One bulk call; what is refused is halved until the bad reference stands alone."""
-        client = self._client(batch)
+        client = batch.client
         self.totals.bulk_calls += 1
         try:
             written = {item.ref: item.reference_id for item in client.upsert([decision.body for _, decision in writes])}
@@ -243,7 +242,7 @@ class Applier:
         for task in batch.open_tasks():
             decision = batch.decisions[task.id]
             if decision.action is Action.DELETE and decision.old_id is not None:
-                self._client(batch).delete(decision.old_id)
+                batch.client.delete(decision.old_id)
                 batch.done.append((task, decision, None))
 
     def _explain(self, client: GrandShootingClient, decision: Decision, error: RemoteError) -> DataError:
