@@ -143,14 +143,20 @@ class Session:
         if blocked:
             raise min(blocked.values(), key=lambda error: error.retry_at)
         if failures:
+            todo.taken += 1  # stored, so that the next run begins anew instead of with what failed
+            yield Page(EMPTY_CLOSE, self._end, "scopes that could not be read", next_token=todo.encode())
             raise failures[0]
-        yield Page(EMPTY_CLOSE, f"{self.connector.name}/{END}/{EVERYTHING}", "end of the scan")
+        yield Page(EMPTY_CLOSE, self._end, "end of the scan")
 
     def read_orders(self, token: str | None) -> Iterator[Page]:
         """One page for each supplier order that is followed and due."""
         last = int(token) if token else 0
         for request in state.orders_to_ask(self.context.database, self.context.id, after=last):
-            answer = self.client.order(request.order_id, request.reference)
+            try:
+                answer = self.client.order(request.order_id, request.reference)
+            except DataError as error:
+                state.give_up_order(self.context.database, self.context.id, request, "Refused", str(error))
+                continue
             body = msgspec.json.encode(
                 {
                     "request": request.id,
@@ -163,7 +169,12 @@ class Session:
             state.note_order(
                 self.context.database, self.context.id, request, self.connector, answer, self.context.settings.order_unknown_for
             )
-        yield Page(EMPTY_CLOSE, f"{self.connector.name}/{END}/{EVERYTHING}", "end of the orders")
+        yield Page(EMPTY_CLOSE, self._end, "end of the orders")
+
+    @property
+    def _end(self) -> str:
+        """Source of pages that hold no records."""
+        return f"{self.connector.name}/{END}/{EVERYTHING}"
 
     def _plan(self, table: str, taken: int) -> Todo:
         steps: list[Step] = []

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from psycopg import Connection
 from psycopg.rows import class_row
+from pydantic import ValidationError
 
 from sync_pipelines.core import dead_letters
 from sync_pipelines.core.db import Database
@@ -162,34 +163,49 @@ def note_order(
     database: Database, account: str, request: OrderRequest, connector: Connector, answer: OrderAnswer, unknown_for: timedelta
 ) -> None:
     """Closes a request whose order is finished; gives up on one that the supplier has not known for too long."""
+    at = now(database)
+    if answer.order is None and request.found_at is None and at - request.requested_at > unknown_for:
+        text = f"{account} has not known this order for {unknown_for}; check its id and follow it again"
+        give_up_order(database, account, request, "UnknownOrder", text)
+        return
     with database.transaction() as connection:
-        at = _now(connection)
-        is_final, order_id = False, request.order_id
-        if answer.order is not None and connector.orders is not None:
-            record = connector.orders.order(answer.order, Origin("order", at, None))
-            order_id, is_final = str(record.key[0]), CommonStatus(record.row["common_status"]).is_final
-        is_given_up = answer.order is None and request.found_at is None and at - request.requested_at > unknown_for
         connection.execute(
             "UPDATE suppliers.order_requests SET asked_at = %(at)s,"
             " found_at = CASE WHEN %(found)s THEN coalesce(found_at, %(at)s) ELSE found_at END,"
             " closed_at = CASE WHEN %(closed)s THEN %(at)s ELSE closed_at END WHERE id = %(id)s",
-            {"at": at, "found": answer.order is not None, "closed": is_final or is_given_up, "id": request.id},
+            {"at": at, "found": answer.order is not None, "closed": _is_finished(connector, answer, at), "id": request.id},
         )
-        if is_given_up:
-            asked = {"order_id": request.order_id, "reference": request.reference}
-            dead_letters.open_letter(
-                connection,
-                dead_letters.NewLetter(
-                    account=account,
-                    subject="suppliers/orders",
-                    key=order_id or request.reference or "",
-                    cause="UnknownOrder",
-                    error=f"{account} has not known this order for {unknown_for}; check its id and follow it again",
-                    payload=msgspec.json.encode(asked),
-                    request="order",
-                    run_id="",
-                ),
-            )
+
+
+def give_up_order(database: Database, account: str, request: OrderRequest, cause: str, text: str) -> None:
+    """Stops following an order and tells a person why, by a dead letter."""
+    asked = {"order_id": request.order_id, "reference": request.reference}
+    with database.transaction() as connection:
+        connection.execute("UPDATE suppliers.order_requests SET closed_at = suppliers.now() WHERE id = %s", [request.id])
+        dead_letters.open_letter(
+            connection,
+            dead_letters.NewLetter(
+                account=account,
+                subject="suppliers/orders",
+                key=request.order_id or request.reference or "",
+                cause=cause,
+                error=text,
+                payload=msgspec.json.encode(asked),
+                request="order",
+                run_id="",
+            ),
+        )
+
+
+def _is_finished(connector: Connector, answer: OrderAnswer, at: datetime) -> bool:
+    """Whether nothing more is expected of an order; one that cannot be read has its own dead letter and stays open."""
+    if answer.order is None or connector.orders is None:
+        return False
+    try:
+        record = connector.orders.order(answer.order, Origin("order", at, None))
+    except ValidationError:
+        return False
+    return CommonStatus(record.row["common_status"]).is_final
 
 
 def _note_reading(connection: Connection[Any], reading: Reading) -> bool:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from sync_pipelines.core.db import Database
-from sync_pipelines.core.errors import AuthError
+from sync_pipelines.core.errors import AuthError, DataError
 from sync_pipelines.vendors.suppliers import score
 from sync_pipelines.vendors.suppliers.aliexpress.signing import sign
 from sync_pipelines_tests.sandboxes import RunningSandbox
@@ -152,6 +152,32 @@ def test_an_order_unknown_for_too_long_becomes_a_dead_letter(aliexpress: Desk) -
     aliexpress.rows("UPDATE suppliers.order_requests SET requested_at = requested_at - interval '3 days' RETURNING 1")
     aliexpress.sync("orders")
     assert aliexpress.rows("SELECT count(*) FROM suppliers.order_requests WHERE closed_at IS NULL") == [(0,)]
+    assert aliexpress.rows("SELECT key, cause FROM sync.dead_letters") == [("404", "UnknownOrder")]
+
+
+def test_an_order_that_cannot_be_asked_for_keeps_no_other_from_being_read(aliexpress: Desk) -> None:
+    aliexpress.sandbox.control.post("orders", order_id="8001", order_status="FINISH", lines=[{"product_id": 1}])
+    aliexpress.follow(reference="only-ours")
+    aliexpress.follow(order_id="8001")
+    aliexpress.sync("orders")
+    assert aliexpress.rows("SELECT supplier_order_id FROM suppliers.orders") == [("8001",)]
+    assert aliexpress.rows("SELECT key, cause FROM sync.dead_letters") == [("only-ours", "Refused")]
+
+
+def test_a_product_that_cannot_be_read_neither_stops_nor_starves_the_others(aliexpress: Desk) -> None:
+    aliexpress.sync("products")
+    control = aliexpress.sandbox.control
+    refused = '{"aliexpress_ds_product_get_response":{"rsp_code":606,"rsp_msg":"odd"}}'
+    for _ in range(2):
+        control.mutate(20, seed=5)
+        control.faults({"kind": "status", "status": 200, "body": refused, "path": "sync", "skip": 3, "times": 1})
+        with pytest.raises(DataError, match="606"):
+            aliexpress.sync("stock")
+        assert aliexpress.rows("SELECT count(*) FROM suppliers.stock WHERE deleted_at IS NOT NULL") == [(0,)]
+    aliexpress.given["brake"] = {"stock_share": 1}
+    for _ in range(2):
+        aliexpress.sync("stock")
+    assert aliexpress.stock() == control.truth(stream="stock")
 
 
 def test_products_are_scored_with_their_inputs_beside(aliexpress: Desk) -> None:
