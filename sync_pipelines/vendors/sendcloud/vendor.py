@@ -5,26 +5,56 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import httpx
+
 from sync_pipelines.core.budget import Budget
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.core.http import HttpClient
+from sync_pipelines.core.oauth import OAuthRefresh
 from sync_pipelines.core.vendor import AccountContext, CheckItem, Vendor
 from sync_pipelines.vendors.sendcloud import streams
-from sync_pipelines.vendors.sendcloud.client import BUCKETS, SendCloudClient, basic_auth, classify
+from sync_pipelines.vendors.sendcloud.client import (
+    DEFAULT_AUTH_URL,
+    SendCloudClient,
+    basic_auth,
+    buckets,
+    classify,
+    token_request,
+)
 
 
 @contextmanager
 def connect(account: AccountContext) -> Iterator[SendCloudClient]:
     """Opens a client for one account; all of the account's keys share its budget."""
+    settings = account.settings
+    specs = buckets(
+        reads_per_minute=settings.reads_per_minute,
+        writes_per_minute=settings.writes_per_minute,
+        writes_per_second=settings.writes_per_second,
+    )
     http = HttpClient(
         account=account.id,
         base_url=account.base_url,
-        budget=Budget(account.database, account.id, account.lane, BUCKETS),
-        auth=basic_auth(account.credentials["public_key"], account.credentials["secret_key"]),
+        budget=Budget(account.database, account.id, account.lane, specs),
+        auth=_auth(account),
         classify=classify,
     )
     with http:
         yield SendCloudClient(http)
+
+
+def _auth(account: AccountContext) -> httpx.Auth:
+    """Basic with the key pair, or OAuth client credentials with the same pair where the account is set to that."""
+    public_key, secret_key = account.credentials["public_key"], account.credentials["secret_key"]
+    if not account.settings.oauth:
+        return basic_auth(public_key, secret_key)
+    return OAuthRefresh(
+        account=account.id,
+        database=account.database,
+        secrets=account.secrets,
+        refresh_token=None,
+        build_request=token_request(account.auth_url or DEFAULT_AUTH_URL, public_key, secret_key),
+    )
 
 
 def check(client: SendCloudClient) -> list[CheckItem]:
