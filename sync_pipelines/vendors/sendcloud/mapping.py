@@ -138,7 +138,7 @@ def parse_order(raw: bytes, context: ParseContext) -> Record:
 def parse_parcel(raw: bytes, context: ParseContext) -> Record:
     """A parcel from v3 shipments or v2."""
     if context.source == V2:
-        return _v2_parcel(V2Parcel.parse(raw), raw, context)
+        return v2_parcel(V2Parcel.parse(raw), raw, context)
     pair = _decode(raw, ShippedParcel)
     shipment, parcel = Shipment.parse(bytes(pair.shipment)), ShipmentParcel.parse(bytes(pair.parcel))
     mapped = wms_status(parcel.status.code, context.settings.wms_status)
@@ -174,7 +174,7 @@ def parse_parcel(raw: bytes, context: ParseContext) -> Record:
 
 def _order_of_v2_parcel(raw: bytes, context: ParseContext) -> Record:
     parcel = V2Parcel.parse(raw)
-    record = _v2_parcel(parcel, raw, context)
+    record = v2_parcel(parcel, raw, context)
     currency = parcel.total_order_value_currency
     return Record(
         key=(parcel.external_order_id or parcel.order_number or f"parcel:{parcel.id}", UNKNOWN_INTEGRATION),
@@ -199,7 +199,8 @@ def _order_of_v2_parcel(raw: bytes, context: ParseContext) -> Record:
     )
 
 
-def _v2_parcel(parcel: V2Parcel, raw: bytes, context: ParseContext) -> Record:
+def v2_parcel(parcel: V2Parcel, raw: bytes, context: ParseContext) -> Record:
+    """A v2-shaped parcel, from v2 lists or webhooks."""
     code = v2_code(parcel.status.id)
     mapped = wms_status(code, context.settings.wms_status)
     return Record(

@@ -80,9 +80,11 @@ def one_order(client: SendCloudClient, key: str) -> Page:
 
 
 def changed_parcels(client: SendCloudClient, window: Window, token: str | None) -> Iterator[Page]:
-    """Parcels of shipments updated since the window began."""
+    """Parcels of shipments updated within the window; one that changes meanwhile is in a later window."""
     v3: Lists = {
-        "shipments": lambda cursor: _pages(client.shipments(cursor=cursor, updated_after=window.start), mapping.V3_SHIPMENTS)
+        "shipments": lambda cursor: _pages(
+            client.shipments(cursor=cursor, updated_after=window.start, updated_before=window.end), mapping.V3_SHIPMENTS
+        )
     }
     v2: Lists = {"v2": lambda cursor: _v2_pages(client, window, cursor)}
     return _v3_or_v2(v3, v2, token)

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Computed, Integer, Numeric, Text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
-from sync_pipelines.core.tables import child_table, instant, kept_by, vendor_table
+from sync_pipelines.core.tables import child_table, instant, kept_by, metadata, vendor_table
 
 SCHEMA = "sendcloud"
 
@@ -125,3 +141,107 @@ FROM sendcloud.orders
 WHERE deleted_at IS NULL
 """
 """Names that users of the warehouse system already query."""
+
+tracking_events = vendor_table(
+    SCHEMA,
+    "tracking_events",
+    key=[
+        Column("parcel_id", BigInteger),
+        Column("event_id", Text, comment="Epoch milliseconds and status: the vendor numbers no events"),
+    ],
+    columns=[
+        instant("event_at", comment="When it happened, by the vendor's clock"),
+        Column("status_code", Text, comment="v3 status code, or the carrier's word"),
+        Column("status_message", Text),
+        Column("wms_status", Text, comment="Status mapped by settings.wms_status"),
+        Column("tracking_number", Text),
+        Column("carrier", Text, comment="Carrier code"),
+        Column("order_number", Text),
+        Column("phase", Text, comment="Of a subscription event: pre-transit, in transit, delivered, …"),
+        Column("exception", Text),
+        Column("source", Text, comment="webhook or subscription"),
+    ],
+    comment="What parcels went through, as webhooks told it",
+    indexes=[["event_at"], ["tracking_number"]],
+)
+
+label_requests = Table(
+    "label_requests",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("account", Text, nullable=False, comment="vendor/name"),
+    Column("order_id", Text, comment="The shop's order id; or else order_number"),
+    Column("integration_id", BigInteger, comment="The shop connection, where the order's id or number is not unique"),
+    Column("order_number", Text),
+    Column("shipping_option", Text, comment="v3 shipping option code; null: chosen by settings.labels.rules"),
+    Column("contract_id", BigInteger, comment="Carrier contract; null: the account's default"),
+    Column("service", Text, comment="A word for settings.labels.rules; null: the order's delivery_indicator"),
+    Column("weight_kg", Numeric, comment="Of the whole parcel; null: the order's"),
+    Column("parcels", JSONB, comment="Parcels in the vendor's words instead of one with the whole order"),
+    Column("sender_address_id", BigInteger, comment="null: settings.labels.sender_address_id"),
+    Column("is_additional", Boolean, nullable=False, server_default=text("false"), comment="A further label for a labelled order"),
+    Column("requested_by", Text),
+    instant("requested_at", nullable=False, server_default=text("now()")),
+    Column(
+        "external_reference_id",
+        Text,
+        nullable=False,
+        unique=True,
+        server_default=text("'sp-' || gen_random_uuid()"),
+        comment="Our idempotency key at the vendor; stands here before the call is made",
+    ),
+    Column(
+        "state",
+        Text,
+        nullable=False,
+        server_default=text("'waiting'"),
+        comment="waiting, sending, announcing, done, failed, cancelling or cancelled",
+    ),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="Times the call was about to be made"),
+    instant("next_attempt_at", nullable=False, server_default=text("now()"), comment="Not to be touched before; also the lease"),
+    instant("sent_at", comment="When the call was last about to be made"),
+    instant("settled_at", comment="When the outcome was known"),
+    Column("chosen_option", Text, comment="The shipping option that was sent"),
+    Column("shipment_id", Text),
+    Column("parcel_ids", ARRAY(BigInteger)),
+    Column("tracking_number", Text, comment="Of the first parcel"),
+    Column("error", Text, comment="The vendor's words, or ours where the request could not be sent"),
+    Column("missing_documents", ARRAY(Text), comment="parcel/kind of documents still to be fetched"),
+    instant("cancel_requested_at", comment="Set by whoever wants the label taken back"),
+    Column("cancel_outcome", Text, comment="cancelled, queued, deleted, gone or refused"),
+    Column("cancel_message", Text, comment="The vendor's words"),
+    Column("run_id", Text, comment="The Dagster run that last touched this row"),
+    CheckConstraint(
+        "state in ('waiting', 'sending', 'announcing', 'done', 'failed', 'cancelling', 'cancelled')", name="label_requests_state"
+    ),
+    CheckConstraint("order_id is not null or order_number is not null", name="label_requests_order"),
+    Index("ix_label_requests_due", "account", "state", "next_attempt_at"),
+    Index(
+        "ix_label_requests_one_per_order",
+        "account",
+        "order_id",
+        "integration_id",
+        unique=True,
+        postgresql_where=text("state in ('sending', 'announcing', 'done', 'cancelling') and not is_additional"),
+    ),
+    schema=SCHEMA,
+    comment="Labels that are wanted: inserted by the warehouse system, the launchpad or the command line, and what became of them",
+)
+
+label_documents = Table(
+    "label_documents",
+    metadata,
+    Column("account", Text, primary_key=True, comment="vendor/name"),
+    Column("parcel_id", BigInteger, primary_key=True),
+    Column("kind", Text, primary_key=True, comment="label, customs-declaration or air-waybill"),
+    Column("media_type", Text, nullable=False, comment="application/pdf, application/zpl or image/png"),
+    Column("content", LargeBinary, comment="The document; null if it is in a file"),
+    Column("path", Text, comment="The file below settings.labels.directory"),
+    Column("size", BigInteger, nullable=False, comment="Bytes"),
+    Column("sha256", LargeBinary, nullable=False),
+    instant("fetched_at", nullable=False),
+    Column("request_id", BigInteger, comment="The label request it belongs to"),
+    Index("ix_label_documents_request_id", "request_id"),
+    schema=SCHEMA,
+    comment="Labels and customs papers as the vendor made them",
+)

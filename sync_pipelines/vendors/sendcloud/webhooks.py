@@ -1,0 +1,216 @@
+"""SendCloud's webhooks: whether a body is genuine, what it says, and how it becomes rows.
+
+A parcel event carries all it changes, so storing it needs no call to the vendor. Deliveries come twice, late and in any order;
+versions (the event's own time) decide, and polling shipments is the net under lost ones. Knows neither HTTP server nor queue.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg import Connection
+from psycopg.rows import dict_row
+from pydantic import ValidationError
+
+from sync_pipelines.core.errors import ContractError, DataError
+from sync_pipelines.core.jsons import encode_json
+from sync_pipelines.core.store import describe
+from sync_pipelines.core.stream import ParseContext, WriteContext
+from sync_pipelines.core.tables import COMMON_COLUMNS
+from sync_pipelines.core.upsert import Record, upsert
+from sync_pipelines.vendors.sendcloud import mapping, matching, tables
+from sync_pipelines.vendors.sendcloud.models import ParcelEventCreated, ParcelStatusChanged
+from sync_pipelines.vendors.sendcloud.vocabulary import wms_status
+
+SIGNATURE = "sendcloud-signature"
+PARCEL_STATUS_CHANGED = "parcel_status_changed"
+PARCEL_EVENT_CREATED = "parcels.event.created"
+WEBHOOK, SUBSCRIPTION = "webhook", "subscription"
+
+
+def is_genuine(body: bytes, headers: Mapping[str, str], keys: Iterable[str]) -> bool:
+    """Whether one of our keys signed the raw body, or, for event subscriptions, came as bearer token (facts §7).
+
+    Args:
+        body: As received, byte for byte.
+        headers: Header names in lower case.
+        keys: Integration secret keys or webhook signature keys; two while rotating.
+    """
+    signature = headers.get(SIGNATURE, "")
+    _, _, token = headers.get("authorization", "").partition("Bearer ")
+    genuine = False
+    for key in keys:
+        if not key:
+            continue
+        expected = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+        genuine |= hmac.compare_digest(signature.strip().lower().encode(), expected.encode())
+        genuine |= not signature and bool(token) and hmac.compare_digest(token.strip().encode(), key.encode())
+    return genuine
+
+
+def event_id(body: bytes) -> str:
+    """What a delivery is deduplicated by: the vendor sends no event id, but repeats the same bytes."""
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
+def subject_of(body: bytes) -> str | None:
+    """The key under which events stay in order: ``parcel/<id>``; ``None`` for events we do not keep."""
+    envelope = _envelope(body)
+    if envelope.action == PARCEL_STATUS_CHANGED and envelope.parcel:
+        return f"parcel/{envelope.parcel.id}"
+    if envelope.event_type == PARCEL_EVENT_CREATED and envelope.data and envelope.data.parcel:
+        return f"parcel/{envelope.data.parcel.parcel_id}"
+    return None
+
+
+@dataclass(slots=True)
+class Parsed:
+    """What deliveries say: parcel states, events, and what could not be read.
+
+    Attributes:
+        parcels: Newest state by the event, for the guarded upsert; columns the event does not know are missing.
+        events: Rows of ``sendcloud.tracking_events``.
+        ignored: Genuine events of kinds we do not keep.
+        broken: Position of each unreadable delivery and what is wrong with it, without values.
+    """
+
+    parcels: list[Record] = field(default_factory=list)
+    events: list[Record] = field(default_factory=list)
+    ignored: int = 0
+    broken: list[tuple[int, str]] = field(default_factory=list)
+
+
+def parse(bodies: Sequence[bytes], context: ParseContext) -> Parsed:
+    """Reads any number of genuine bodies."""
+    parsed = Parsed()
+    for position, body in enumerate(bodies):
+        try:
+            envelope = _envelope(body)
+            if envelope.action == PARCEL_STATUS_CHANGED:
+                _status_changed(body, context, parsed)
+            elif envelope.event_type == PARCEL_EVENT_CREATED:
+                _event_created(body, context, parsed)
+            else:
+                parsed.ignored += 1
+        except ValidationError as error:
+            parsed.broken.append((position, describe(error)))
+        except (DataError, ContractError) as error:
+            parsed.broken.append((position, str(error)))
+    return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a batch of deliveries: parcel rows and events written, deliveries ignored or broken."""
+
+    parcels: int
+    stale: int
+    events: int
+    ignored: int
+    broken: list[tuple[int, str]]
+
+
+def store(connection: Connection[Any], context: WriteContext, bodies: Sequence[bytes]) -> Stored:
+    """Stores genuine bodies inside the caller's transaction: parcels, tracking events, and the orders that follow them."""
+    parsed = parse(bodies, ParseContext(context.account, WEBHOOK, context.now, context.settings))
+    common: dict[str, Any] = {"account": context.account, "run_id": context.run_id, "now": context.now}
+    newest: dict[tuple[Any, ...], Record] = {}
+    for record in parsed.parcels:
+        if record.key not in newest or newest[record.key].version <= record.version:
+            newest[record.key] = record
+    numbers = _complete(connection, context.account, list(newest.values()))
+    written = upsert(connection, tables.parcels, newest.values(), **common)
+    events = upsert(connection, tables.tracking_events, parsed.events, **common)
+    matching.follow(connection, context, numbers)
+    return Stored(written.inserted + written.updated, written.stale, events.inserted, parsed.ignored, parsed.broken)
+
+
+def _complete(connection: Connection[Any], account: str, records: list[Record]) -> set[str | None]:
+    """Fills what an event does not say from the stored row, so that a bare status change loses no tracking URL or label."""
+    rows = connection.cursor(row_factory=dict_row).execute(
+        "SELECT * FROM sendcloud.parcels WHERE account = %s AND parcel_id = ANY(%s) ORDER BY parcel_id FOR UPDATE",
+        [account, [record.key[0] for record in records]],
+    )
+    stored = {row["parcel_id"]: row for row in rows}
+    for record in records:
+        known = stored.get(record.key[0])
+        if known is None:
+            continue
+        for name, value in known.items():
+            if name not in COMMON_COLUMNS and name not in {"account", "parcel_id"} and record.row.get(name) is None:
+                record.row[name] = value
+    return {record.row.get("order_number") for record in records}
+
+
+class _ParcelId(msgspec.Struct):
+    id: int | None = None
+    parcel_id: int | str | None = None
+
+
+class _EventData(msgspec.Struct):
+    parcel: _ParcelId | None = None
+
+
+class _Envelope(msgspec.Struct):
+    action: str | None = None
+    event_type: str | None = None
+    parcel: _ParcelId | None = None
+    data: _EventData | None = None
+
+
+class _RawParcel(msgspec.Struct):
+    parcel: msgspec.Raw
+
+
+def _envelope(body: bytes) -> _Envelope:
+    try:
+        return msgspec.json.decode(body, type=_Envelope)
+    except msgspec.MsgspecError as error:
+        raise ContractError("SendCloud sent a webhook that is not one") from error
+
+
+def _status_changed(body: bytes, context: ParseContext, parsed: Parsed) -> None:
+    event = ParcelStatusChanged.parse(body)
+    raw = bytes(msgspec.json.decode(body, type=_RawParcel).parcel)
+    record = mapping.v2_parcel(event.parcel, raw, context)
+    record.version = event.timestamp
+    record.row["source"] = WEBHOOK
+    parsed.parcels.append(record)
+    said = {name: record.row[name] for name in ("status_code", "status_message", "wms_status", "tracking_number", "carrier")}
+    row = {**said, "order_number": record.row["order_number"], "source": WEBHOOK}
+    parsed.events.append(_event(event.parcel.id, event.timestamp, row, encode_json({"status": event.parcel.status.model_dump()})))
+
+
+def _event_created(body: bytes, context: ParseContext, parsed: Parsed) -> None:
+    """A subscription event. Its vocabulary is finer than parcel statuses: only a word we know changes the parcel's row."""
+    data = ParcelEventCreated.parse(body).data
+    parcel, happened = data.parcel, data.event
+    if not parcel.parcel_id.isdecimal():
+        raise DataError("parcel.parcel_id: not a number")
+    words = [word for word in (happened.sub_status, happened.status_type) if word]
+    code = words[0].upper() if words else "UNKNOWN"
+    mapped = wms_status(code, context.settings.wms_status)
+    said = {
+        "status_code": code,
+        "status_message": happened.description,
+        "wms_status": mapped,
+        "tracking_number": parcel.tracking_number,
+        "carrier": parcel.carrier_code,
+    }
+    key = int(parcel.parcel_id)
+    row = {**said, "phase": happened.phase, "exception": happened.exception, "source": SUBSCRIPTION}
+    parsed.events.append(_event(key, happened.timestamp, row, body))
+    if mapped:
+        facts = {**said, "announced_at": parcel.announced_at, "source": WEBHOOK}
+        parsed.parcels.append(Record(key=(key,), version=happened.timestamp, row=facts, raw=body))
+
+
+def _event(parcel: int, at: datetime, row: dict[str, Any], raw: bytes) -> Record:
+    number = round(at.timestamp() * 1000)
+    return Record(key=(parcel, f"{number}:{row['status_code']}"), version=at, row={**row, "event_at": at}, raw=raw)

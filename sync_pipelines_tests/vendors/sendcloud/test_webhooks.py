@@ -1,0 +1,185 @@
+"""Webhooks: genuine ones become rows in any order, forged ones nothing, lost ones come by polling."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.stream import WriteContext
+from sync_pipelines.core.sync import Request
+from sync_pipelines.vendors.sendcloud import webhooks
+from sync_pipelines.vendors.sendcloud.streams import parcels
+from sync_pipelines.vendors.sendcloud.vocabulary import v2_code
+from sync_pipelines_tests.sandboxes import RunningSandbox
+from sync_pipelines_tests.vendors.sendcloud.worlds import ACCOUNT, Shop
+
+KEYS = ["sandbox-secret", "sandbox-webhook-key", "sandbox-webhook-key-2"]
+
+
+class Receiver:
+    """Keeps genuine bodies, counts the others."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.refused = 0
+        routes = [
+            Route("/hooks", self.take, methods=["POST"]),
+            Route("/_control/health", self.health),
+        ]
+        self.running = RunningSandbox("receiver", Starlette(routes=routes))
+
+    async def take(self, request: HttpRequest) -> Response:
+        body = await request.body()
+        if not webhooks.is_genuine(body, dict(request.headers), KEYS):
+            self.refused += 1
+            return Response(status_code=401)
+        self.bodies.append(body)
+        return Response(status_code=200)
+
+    async def health(self, _: HttpRequest) -> Response:
+        return JSONResponse({"ready": True})
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    opened = Receiver()
+    yield opened
+    opened.running.stop()
+
+
+@pytest.fixture
+def shop(database: Database, sandbox: Callable[..., RunningSandbox]) -> Shop:
+    return Shop(database, sandbox("sendcloud"))
+
+
+def store(shop: Shop, *bodies: bytes) -> webhooks.Stored:
+    context = WriteContext(ACCOUNT, "run-hook", datetime.now(UTC), shop.settings)
+    with shop.database.transaction() as connection:
+        return webhooks.store(connection, context, bodies)
+
+
+def campaign(shop: Shop, receiver: Receiver, **options: Any) -> dict[str, Any]:
+    report: dict[str, Any] = shop.sandbox.control.post("webhooks/send", url=f"{receiver.running.base_url}/hooks", **options)
+    return report
+
+
+def rows(shop: Shop, query: str) -> list[tuple[Any, ...]]:
+    with shop.database.connect() as connection:
+        return connection.execute(query).fetchall()
+
+
+def true_states(shop: Shop) -> dict[int, str]:
+    truth = shop.sandbox.control.truth(streams="parcels")["parcels"]
+    return {int(key): v2_code(parcel["status"]["id"]) for key, parcel in truth.items()}
+
+
+def body(parcel: int = 5, status: int = 11, at: int = 1_700_000_000_000, **more: Any) -> bytes:
+    shown = {
+        "id": parcel,
+        "status": {"id": status, "message": "words"},
+        "date_created": "01-11-2023 10:00:00",
+        "order_number": "SO-1",
+        "label": {"normal_printer": None, "label_printer": None},
+        **more,
+    }
+    return json.dumps({"action": "parcel_status_changed", "timestamp": at, "parcel": shown}).encode()
+
+
+def test_the_vendor_s_test_vector_is_genuine_under_either_key() -> None:
+    sent, signature = b'{"key": "value"}', "1eed4b3d41f4653ac64fd56f1bf1cbfd349e4482cbc11dff7134bd93e5da4b0a"
+    headers = {"sendcloud-signature": signature}
+    assert webhooks.is_genuine(sent, headers, ["secretkey", "other"])
+    assert webhooks.is_genuine(sent, headers, ["other", "secretkey"])
+    assert not webhooks.is_genuine(sent + b" ", headers, ["secretkey"])
+    assert not webhooks.is_genuine(sent, headers, ["other", ""])
+    assert not webhooks.is_genuine(sent, {}, ["secretkey"])
+
+
+def test_a_subscription_authenticates_by_bearer_token_unless_it_is_signed_wrongly() -> None:
+    assert webhooks.is_genuine(b"{}", {"authorization": "Bearer secretkey"}, ["secretkey"])
+    assert not webhooks.is_genuine(b"{}", {"authorization": "Bearer other"}, ["secretkey"])
+    assert not webhooks.is_genuine(b"{}", {"authorization": "Bearer secretkey", "sendcloud-signature": "0" * 64}, ["secretkey"])
+
+
+def test_an_older_event_is_kept_as_event_but_never_replaces_the_newer_state(shop: Shop) -> None:
+    store(shop, body(status=11, at=1_700_000_002_000))
+    late = store(shop, body(status=91, at=1_700_000_001_000), body(status=11, at=1_700_000_002_000))
+    assert (late.stale, late.events) == (0, 1) or late.stale <= 1
+    assert rows(shop, "SELECT status_code, source FROM sendcloud.parcels") == [("DELIVERED", "webhook")]
+    events = rows(shop, "SELECT status_code FROM sendcloud.tracking_events ORDER BY event_at")
+    assert events == [("PARCEL_EN_ROUTE",), ("DELIVERED",)]
+
+
+def test_what_an_event_does_not_say_stays_as_it_is(shop: Shop) -> None:
+    store(
+        shop,
+        body(
+            status=1,
+            at=1_700_000_000_000,
+            tracking_url="https://track.example.com/1",
+            label={"label_printer": "https://l.example.com"},
+        ),
+    )
+    store(shop, body(status=11, at=1_700_000_005_000))
+    assert rows(shop, "SELECT status_code, tracking_url, label_url FROM sendcloud.parcels") == [
+        ("DELIVERED", "https://track.example.com/1", "https://l.example.com")
+    ]
+
+
+def test_other_events_are_ignored_and_unreadable_ones_named(shop: Shop) -> None:
+    broken = body(status=11).replace(b'"status"', b'"statut"')
+    stored = store(shop, b'{"action": "test_webhook", "timestamp": 1}', b"not json", broken, body())
+    assert (stored.parcels, stored.ignored, [position for position, _ in stored.broken]) == (1, 1, [1, 2])
+    assert all("SO-1" not in words for _, words in stored.broken)
+
+
+def test_shuffled_repeated_forged_and_lost_webhooks_end_in_the_truth_after_a_poll(shop: Shop, receiver: Receiver) -> None:
+    shop.sync()
+    report = campaign(shop, receiver, events=600, duplicates=0.3, forged=0.01, dropped=0.05, shuffle=True, others=True, seed=3)
+    assert receiver.refused == report["forged"] > 0
+    chance = random.Random(5)
+    chance.shuffle(receiver.bodies)
+    for start in range(0, len(receiver.bodies), 37):
+        assert store(shop, *receiver.bodies[start : start + 37]).broken == []
+    assert rows(shop, "SELECT count(*) FROM sendcloud.parcels WHERE status_code = 'V2_66666'") == [(0,)]
+    shop.sync(parcels, Request(start=datetime.now(UTC) - timedelta(days=60)))
+    states, truth = dict(rows(shop, "SELECT parcel_id, status_code FROM sendcloud.parcels")), true_states(shop)
+    labelled = {key for key, state in truth.items() if state not in {"NO_LABEL", "V2_1337"}}
+    assert {key: states.get(key) for key in labelled} == {key: truth[key] for key in labelled}
+
+
+def test_an_order_follows_its_parcel_s_newest_webhook(shop: Shop, receiver: Receiver) -> None:
+    shop.sync()
+    campaign(shop, receiver, events=60, shuffle=True, seed=9)
+    for sent in receiver.bodies:
+        store(shop, sent)
+    wrong = rows(
+        shop,
+        "SELECT o.order_number FROM sendcloud.orders o WHERE o.parcel_version IS DISTINCT FROM (SELECT max(p.version) FROM"
+        " sendcloud.parcels p WHERE p.order_id = o.order_id AND p.order_number = o.order_number AND p.is_return IS NOT TRUE)"
+        " AND EXISTS (SELECT FROM sendcloud.parcels p WHERE p.order_id = o.order_id AND p.source = 'webhook')",
+    )
+    assert wrong == []
+
+
+def test_subscription_events_move_the_parcel_and_are_kept(shop: Shop, receiver: Receiver) -> None:
+    shop.sync()
+    shop.sync(parcels, Request(start=datetime.now(UTC) - timedelta(days=60)))
+    campaign(
+        shop, receiver, events=40, style="subscription", headers={"Authorization": "Bearer sandbox-secret"}, duplicates=0, seed=4
+    )
+    assert len(receiver.bodies) == 40
+    stored = store(shop, *receiver.bodies)
+    assert stored.broken == []
+    assert stored.events > 0
+    assert rows(shop, "SELECT count(*) FROM sendcloud.parcels WHERE source = 'webhook' AND order_number IS NULL")[0][0] <= 40
