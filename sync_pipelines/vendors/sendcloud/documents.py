@@ -1,0 +1,122 @@
+"""Labels and customs papers: kept once, found again, merged into one print file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
+from pypdf import PdfReader, PdfWriter
+from pypdf.errors import PyPdfError
+
+from sync_pipelines.core.errors import DataError
+from sync_pipelines.vendors.sendcloud.client import File
+
+PDF = "application/pdf"
+_SUFFIX = {PDF: ".pdf", "application/zpl": ".zpl", "image/png": ".png"}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A kept document."""
+
+    parcel_id: int
+    kind: str
+    media_type: str
+    content: bytes
+
+
+def keep(
+    connection: Connection[Any],
+    account: str,
+    parcel: int,
+    kind: str,
+    file: File,
+    *,
+    request_id: int | None,
+    directory: Path | None,
+) -> None:
+    """Stores a document, in the row or, with a ``directory``, as a file the row names."""
+    path = None
+    if directory is not None:
+        path = directory / account.replace("/", "-") / f"{parcel}-{kind}{_SUFFIX.get(file.media_type, '')}"
+        _write(path, file.content)
+    connection.execute(
+        "INSERT INTO sendcloud.label_documents"
+        " (account, parcel_id, kind, media_type, content, path, size, sha256, fetched_at, request_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp(), %s) ON CONFLICT (account, parcel_id, kind) DO UPDATE SET"
+        " media_type = excluded.media_type, content = excluded.content, path = excluded.path, size = excluded.size,"
+        " sha256 = excluded.sha256, fetched_at = excluded.fetched_at, request_id = excluded.request_id",
+        [
+            account,
+            parcel,
+            kind,
+            file.media_type,
+            None if path else file.content,
+            str(path) if path else None,
+            len(file.content),
+            hashlib.sha256(file.content).digest(),
+            request_id,
+        ],
+    )
+
+
+def read(connection: Connection[Any], account: str, requests: Sequence[int], *, kind: str = "label") -> list[Document]:
+    """Documents of requests, in the order of the requests given.
+
+    Raises:
+        DataError: A file is missing or is not what was kept.
+    """
+    rows = connection.execute(
+        "SELECT parcel_id, kind, media_type, content, path, sha256 FROM sendcloud.label_documents"
+        " WHERE account = %s AND request_id = ANY(%s) AND kind = %s ORDER BY array_position(%s, request_id), parcel_id",
+        [account, list(requests), kind, list(requests)],
+    ).fetchall()
+    documents = []
+    for parcel, found_kind, media_type, content, path, digest in rows:
+        try:
+            data = content if content is not None else Path(path).read_bytes()
+        except OSError as error:
+            raise DataError(f"{account}: {path} of parcel {parcel} cannot be read ({error.strerror})", account=account) from error
+        if hashlib.sha256(data).digest() != digest:
+            raise DataError(f"{account}: {path or 'the document'} of parcel {parcel} is not what was kept", account=account)
+        documents.append(Document(parcel, found_kind, media_type, data))
+    return documents
+
+
+def merge(documents: Iterable[Document]) -> bytes:
+    """All pages of PDF documents as one file, in their order.
+
+    Raises:
+        DataError: One of them is not a PDF, or there are none.
+    """
+    writer = PdfWriter()
+    count = 0
+    for document in documents:
+        if document.media_type != PDF:
+            raise DataError(f"the {document.kind} of parcel {document.parcel_id} is {document.media_type}; only PDF can be merged")
+        try:
+            writer.append(PdfReader(io.BytesIO(document.content)))
+        except PyPdfError as error:
+            raise DataError(f"the {document.kind} of parcel {document.parcel_id} is not a readable PDF") from error
+        count += 1
+    if not count:
+        raise DataError("there are no documents to merge")
+    merged = io.BytesIO()
+    writer.write(merged)
+    return merged.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replaces a file at once, so that nobody reads half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
