@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import uvicorn
-
-from sync_pipelines.config import Environment, available_database
+from sync_pipelines.config import Environment, available_database, load_config
 from sync_pipelines.core.db import Database
-from sync_pipelines.service.app import create_app
+from sync_pipelines.registry import modules
+from sync_pipelines.service.serving import serve
+
+STORAGE_TIMEOUT_S = 4
+"""Vendors give up on a webhook after five seconds or more; a 503 within that time makes them come again."""
 
 
 def main() -> None:
     """Reads the environment and serves."""
     environment = Environment.read()
-    database = Database(available_database(environment), application_name="sync-pipelines service", max_connections=8)
-    uvicorn.run(
-        create_app(database),
-        host=environment.host,
-        port=environment.service_port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=5,
+    settings = {account.id: account.settings for account in load_config(environment.config_path).accounts}
+    database = Database(
+        available_database(environment), application_name="sync-pipelines service", max_connections=8, timeout_s=STORAGE_TIMEOUT_S
     )
+    webhooks = [webhook for module in modules("webhooks") for webhook in module.WEBHOOKS]
+    serve(database, webhooks, settings.get, host=environment.host, port=environment.service_port)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -14,13 +14,17 @@ from starlette.routing import BaseRoute, Route
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import SyncError
 
+Part = Callable[[], AbstractAsyncContextManager[None]]
+"""Something that works beside the requests, as long as the application runs."""
 
-def create_app(database: Database, *, routes: Sequence[BaseRoute] = ()) -> Starlette:
+
+def create_app(database: Database, *, routes: Sequence[BaseRoute] = (), parts: Sequence[Part] = ()) -> Starlette:
     """The application.
 
     Args:
         database: Its pool; closed with the application.
-        routes: The parts: webhook intake, status page, JSON.
+        routes: Webhook intake, status page, JSON.
+        parts: Entered in order at start, left in reverse order before the database is closed.
     """
 
     async def alive(_: Request) -> Response:
@@ -35,8 +39,13 @@ def create_app(database: Database, *, routes: Sequence[BaseRoute] = ()) -> Starl
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
-        await run_in_threadpool(database.close)
+        try:
+            async with AsyncExitStack() as running:
+                for part in parts:
+                    await running.enter_async_context(part())
+                yield
+        finally:
+            await run_in_threadpool(database.close)
 
     return Starlette(routes=[Route("/healthz", alive), Route("/readyz", ready), *routes], lifespan=lifespan)
 

@@ -72,10 +72,36 @@ def upgrade() -> None:
         COMMENT ON COLUMN sync.tasks_done.superseded IS 'Older tasks this one took the place of';
         COMMENT ON COLUMN sync.tasks_done.error IS 'Why it is dead, or why an earlier attempt failed';
         CREATE TABLE sync.tasks_done_rest PARTITION OF sync.tasks_done DEFAULT;
+        CREATE TABLE sync.deliveries (
+            account TEXT NOT NULL,
+            received_at TIMESTAMP WITH TIME ZONE NOT NULL,
+            identity BYTEA NOT NULL,
+            event_id TEXT,
+            headers JSONB NOT NULL,
+            size INTEGER NOT NULL,
+            body BYTEA NOT NULL,
+            PRIMARY KEY (account, received_at, identity)
+        ) PARTITION BY RANGE (received_at);
+        COMMENT ON TABLE sync.deliveries IS 'Webhook deliveries as received, by day';
+        COMMENT ON COLUMN sync.deliveries.account IS 'vendor/name';
+        COMMENT ON COLUMN sync.deliveries.identity IS 'Digest of the event id, or of the body where there is none';
+        COMMENT ON COLUMN sync.deliveries.event_id IS 'The vendor''s id of the event';
+        COMMENT ON COLUMN sync.deliveries.headers IS 'Headers that help and carry no secret';
+        COMMENT ON COLUMN sync.deliveries.size IS 'Bytes before compression';
+        COMMENT ON COLUMN sync.deliveries.body IS 'As received; zstd';
+        CREATE TABLE sync.deliveries_rest PARTITION OF sync.deliveries DEFAULT;
+        CREATE TABLE sync.delivery_identities (
+            identity BYTEA NOT NULL,
+            expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+            PRIMARY KEY (identity)
+        );
+        CREATE INDEX ix_delivery_identities_expires ON sync.delivery_identities USING brin (expires_at);
+        COMMENT ON TABLE sync.delivery_identities IS 'Deliveries that would be repeats';
+        COMMENT ON COLUMN sync.delivery_identities.expires_at IS 'Until then the same identity is a repeat';
         """
     )
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE sync.tasks_done, sync.tasks")
+    op.execute("DROP TABLE sync.delivery_identities, sync.deliveries, sync.tasks_done, sync.tasks")
     op.execute("DROP SEQUENCE sync.task_fence")

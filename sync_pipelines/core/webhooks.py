@@ -1,0 +1,78 @@
+"""What a vendor says about its webhooks: where they arrive, how they prove themselves, and which work they mean.
+
+A declaration is pure: no HTTP server, no database. `sync_pipelines.service.intake` serves it, `core.intake` stores what it accepts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from sync_pipelines.core.jsons import Json
+from sync_pipelines.core.queue import NewTask, QueueSpec
+
+
+class Verdict(StrEnum):
+    """What the look at a delivery's key or signature says."""
+
+    GENUINE = "genuine"
+    FORGED = "forged"
+    """Wrong or missing key or signature: 401."""
+    WRONG_ACCOUNT = "wrong account"
+    """Genuine, but about another account than its address says: 404."""
+
+
+Verify = Callable[[Any, Mapping[str, str], Mapping[str, str], bytes], Verdict]
+"""Account's settings, headers (lower case), query, raw body."""
+
+ToTasks = Callable[[str, Any, Json], Iterable[tuple[QueueSpec, NewTask]]]
+"""Account id, account's settings, decoded body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRoute:
+    """One kind of delivery.
+
+    Attributes:
+        vendor: First part of the account id.
+        path: ``/webhooks/<vendor>/{account}``; ``account`` is the second part of the account id.
+        verify: Looks at key or signature; compares in constant time (`keys_match`, `signature_matches`).
+        to_tasks: The work it means. What it raises becomes a dead letter; the delivery is stored and answered all the same.
+        event_id: The vendor's id of the event from headers and body; ``None`` if it sends none, then the body's digest stands in.
+        dedupe_for: How long the same event id is taken for a repeat.
+        dedupe_digest_for: The same where the digest stands in. Long enough for the vendor's repeats, but no longer: two real
+            changes may look alike (on, off, on again).
+        kept_headers: Headers stored with the delivery, lower case; never one that carries a secret.
+    """
+
+    vendor: str
+    path: str
+    verify: Verify
+    to_tasks: ToTasks
+    event_id: Callable[[Mapping[str, str], Json], str | None] | None = None
+    dedupe_for: timedelta = timedelta(days=7)
+    dedupe_digest_for: timedelta = timedelta(minutes=2)
+    kept_headers: Sequence[str] = ("content-type", "user-agent")
+
+
+def keys_match(given: str | None, accepted: Iterable[str | None]) -> bool:
+    """Whether a key is one of the accepted ones (the present and, while rotating, the previous), in time that tells nothing.
+
+    An account without any key accepts nothing.
+    """
+    matches = False
+    offered = (given or "").encode()
+    for key in accepted:
+        if key:
+            matches |= hmac.compare_digest(offered, key.encode())
+    return matches
+
+
+def signature_matches(given: str | None, body: bytes, keys: Iterable[str | None]) -> bool:
+    """Whether a hexadecimal HMAC-SHA256 of the raw body was made with one of the accepted keys, in time that tells nothing."""
+    return keys_match((given or "").lower(), [hmac.new(key.encode(), body, hashlib.sha256).hexdigest() for key in keys if key])

@@ -1,0 +1,41 @@
+"""Runs the application under uvicorn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import uvicorn
+
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.webhooks import WebhookRoute
+from sync_pipelines.service.app import create_app
+from sync_pipelines.service.intake import Intake
+
+GRACE_S = 5
+"""How long requests under way may take to end after a signal to stop."""
+
+
+def serve(
+    database: Database, webhooks: Iterable[WebhookRoute], settings_of: Callable[[str], Any | None], *, host: str, port: int
+) -> None:
+    """Serves until a signal ends it.
+
+    There is no access log: webhook addresses carry keys in their query.
+
+    Args:
+        database: Its pool; closed at the end.
+        webhooks: What vendors declare.
+        settings_of: Account id to the account's settings, ``None`` if there is no such account.
+        host: Address to listen on.
+        port: Port to listen on.
+    """
+    intake = Intake(database, webhooks, settings_of)
+    uvicorn.run(
+        create_app(database, routes=intake.routes(), parts=[intake.running]),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
