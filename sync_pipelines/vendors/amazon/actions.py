@@ -188,7 +188,7 @@ def _affordable(reader: Reader, database: Database, account: str) -> int:
     return max(0, int(reports.get(listing, spec.burst) - spec.floor(Lane.BACKFILL)))
 
 
-# -- states and warnings ------------------------------------------------------------------------------------------------------
+# -- states and concerns ------------------------------------------------------------------------------------------------------
 
 
 def sync_states(database: Database) -> list[dict[str, Any]]:
@@ -198,7 +198,7 @@ def sync_states(database: Database) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Warning:  # noqa: A001  # the word people use
+class Concern:
     """Something a person should know about a tenant.
 
     Attributes:
@@ -214,7 +214,7 @@ class Warning:  # noqa: A001  # the word people use
     text: str
 
 
-def warnings(database: Database, account: str, settings: Settings, *, now: datetime) -> list[Warning]:
+def concerns(database: Database, account: str, settings: Settings, *, now: datetime) -> list[Concern]:
     """What is wrong or will be wrong with a tenant.
 
     Args:
@@ -228,7 +228,7 @@ def warnings(database: Database, account: str, settings: Settings, *, now: datet
     return [*found, *_ages(account, settings, now.date())]
 
 
-def _standing_error(connection: Connection[Any], account: str, now: datetime) -> list[Warning]:
+def _standing_error(connection: Connection[Any], account: str, now: datetime) -> list[Concern]:
     row = connection.execute(
         "SELECT failing_since, last_error FROM amazon.polls WHERE account = %s AND failing_since <= %s",
         [account, now - ERROR_STANDS],
@@ -236,10 +236,10 @@ def _standing_error(connection: Connection[Any], account: str, now: datetime) ->
     if row is None:
         return []
     since = row[0].astimezone(UTC)
-    return [Warning(account, "error_stands", since, f"{account}: every poll since {since:%Y-%m-%d %H:%M} UTC has failed: {row[1]}")]
+    return [Concern(account, "error_stands", since, f"{account}: every poll since {since:%Y-%m-%d %H:%M} UTC has failed: {row[1]}")]
 
 
-def _unusual_quiet(connection: Connection[Any], account: str, now: datetime) -> list[Warning]:
+def _unusual_quiet(connection: Connection[Any], account: str, now: datetime) -> list[Concern]:
     """Compares new orders of the last hours with the same hours of the last four weeks."""
     counts = [
         row[0]
@@ -254,10 +254,10 @@ def _unusual_quiet(connection: Connection[Any], account: str, now: datetime) -> 
         return []
     hours, usual = QUIET // timedelta(hours=1), sum(counts[1:]) / 4
     text = f"{account}: no order in the last {hours} hours; the same hours of the last four weeks had {usual:.0f} on average"
-    return [Warning(account, "unusually_quiet", now - QUIET, text)]
+    return [Concern(account, "unusually_quiet", now - QUIET, text)]
 
 
-def _ages(account: str, settings: Settings, today: date) -> list[Warning]:
+def _ages(account: str, settings: Settings, today: date) -> list[Concern]:
     """Credentials that end within `WARN_AHEAD`, or have ended."""
     found = []
     for kind, made_on, life, fix in (
@@ -272,7 +272,7 @@ def _ages(account: str, settings: Settings, today: date) -> list[Warning]:
         if made_on is not None and today >= made_on + life - WARN_AHEAD:
             ends = made_on + life
             since = datetime(ends.year, ends.month, ends.day, tzinfo=UTC)
-            found.append(Warning(account, kind, since, f"{account}: {kind.replace('_', ' ')} on {ends}; {fix}"))
+            found.append(Concern(account, kind, since, f"{account}: {kind.replace('_', ' ')} on {ends}; {fix}"))
     return found
 
 

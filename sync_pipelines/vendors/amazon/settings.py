@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
+
+from sync_pipelines.core.instants import UtcInstant
 
 AUTH_URL = "https://api.amazon.com/auth/o2/token"
 CREDENTIALS = ("client_id", "client_secret", "refresh_token")
@@ -47,7 +49,7 @@ class Settings(BaseModel):
     region: Region = Field(default=Region.EU, description="Chooses base_url where the account names none")
     marketplaces: tuple[str, ...] = Field(min_length=1, max_length=50, description="Marketplace ids; one call reads all of them")
     orders_api: OrdersApi = OrdersApi.V2026
-    start: datetime | None = Field(default=None, description="Where the first sync begins; default: 30 days ago")
+    start: UtcInstant | None = Field(default=None, description="Where the first sync begins; default: 30 days ago")
     personal_data: bool = Field(default=False, description="Store buyer and address, in columns of their own")
     personal_data_days: int = Field(default=30, ge=0, description="Days after the latest ship date until they are erased")
     min_call_interval_s: float = Field(default=0.5, ge=0, le=60, description="Least time between two calls, over all processes")
@@ -56,11 +58,6 @@ class Settings(BaseModel):
     )
     secret_created_on: date | None = Field(default=None, description="When the client secret was made; it ends after 180 days")
     authorized_on: date | None = Field(default=None, description="When the seller last authorized the application; yearly")
-
-    @field_validator("start")
-    @classmethod
-    def _in_utc(cls, value: datetime | None) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
     @property
     def default_base_url(self) -> str:

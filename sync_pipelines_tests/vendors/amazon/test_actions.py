@@ -94,7 +94,7 @@ def test_an_error_that_stands_for_half_an_hour_is_a_warning(shop: Shop) -> None:
     for _ in range(8):
         with pytest.raises(Exception, match="invalid_grant"):
             shop.sync()
-        warned.append([item.kind for item in actions.warnings(shop.database, ACCOUNT, shop.settings(), now=shop.now())])
+        warned.append([item.kind for item in actions.concerns(shop.database, ACCOUNT, shop.settings(), now=shop.now())])
         shop.wait(300)
     assert warned[:6] == [[]] * 6
     assert warned[-1] == ["error_stands"]
@@ -109,15 +109,15 @@ def test_a_tenant_that_usually_sells_and_does_not_is_a_warning(shop: Shop) -> No
                     " synced_at, run_id) values (%s, %s, %s, '{}', now(), '', now(), now(), '')",
                     [ACCOUNT, f"{week}-{number}", shop.now() - timedelta(weeks=week, hours=number)],
                 )
-    (warning,) = actions.warnings(shop.database, ACCOUNT, shop.settings(), now=shop.now())
+    (warning,) = actions.concerns(shop.database, ACCOUNT, shop.settings(), now=shop.now())
     assert (warning.kind, "4 on average" in warning.text) == ("unusually_quiet", True)
-    assert actions.warnings(shop.database, ACCOUNT, shop.settings(), now=shop.now() + timedelta(hours=12)) == []
+    assert actions.concerns(shop.database, ACCOUNT, shop.settings(), now=shop.now() + timedelta(hours=12)) == []
 
 
 @pytest.mark.parametrize(("days", "kinds"), [(150, []), (166, ["secret_ends"]), (200, ["secret_ends"])])
 def test_a_client_secret_is_warned_of_two_weeks_ahead(shop: Shop, days: int, kinds: list[str]) -> None:
     settings = shop.settings(secret_created_on=(shop.now() - timedelta(days=days)).date(), authorized_on=shop.now().date())
-    found = actions.warnings(shop.database, ACCOUNT, settings, now=shop.now())
+    found = actions.concerns(shop.database, ACCOUNT, settings, now=shop.now())
     assert [warning.kind for warning in found] == kinds
     ages = {age.what: age.days_left for age in actions.secret_ages(settings, today=shop.now().date())}
     assert ages == {"client_secret": 180 - days, "authorization": 365}
