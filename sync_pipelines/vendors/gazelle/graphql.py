@@ -61,7 +61,8 @@ def classifier(account: str) -> Any:
         try:
             envelope = _envelopes.decode(response.body)
         except msgspec.DecodeError:
-            return None if response.body.strip().startswith(b"{") else _no_object(account, response)
+            is_for_others = response.status != 200 or response.body.strip().startswith(b"{")
+            return None if is_for_others else _no_object(account, response)
         kept = response.body[:4000]
         if not envelope.errors:
             if response.status == 200 and bytes(envelope.data) == b"null":

@@ -127,7 +127,9 @@ class Reader:
 
     def scan(self, snapshot: Snapshot, token: str | None, scope: Scope = EVERYTHING) -> Iterator[Page]:
         """Reads a whole list, or goes on at a token."""
-        state = _decode(token) or _Token("list", is_lean=not self._is_thorough and self._has_rows(snapshot.table))
+        state = _decode(token)
+        if state is None or (state.is_lean and self._is_thorough):
+            state = _Token("list", is_lean=not self._is_thorough and self._has_rows(snapshot.table))
         if state.phase == "list":
             for nodes, seen, position in self._listed(snapshot, state, scope):
                 after = "outside" if scope.outside is not None else "missing"

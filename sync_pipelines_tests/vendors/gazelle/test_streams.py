@@ -10,6 +10,7 @@ import pytest
 
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.errors import DataError
 from sync_pipelines.core.sync import Mode
 from sync_pipelines.core.windows import Window
 from sync_pipelines_tests.sandboxes import RunningSandbox
@@ -168,6 +169,18 @@ def test_a_thorough_run_finds_edits_that_moved_no_change_time(studio: Studio) ->
     studio.control.post("edit", collection="clients", id=client, fields={"preferenceNotes": "Ring twice"}, touch=False)
     studio.sync("clients")
     assert studio.rows("clients")[client]["preference_notes"] != "Ring twice"
+    studio.sync("clients", lane=Lane.BACKFILL)
+    assert studio.differences("clients") == []
+
+
+def test_a_thorough_run_does_not_go_on_where_a_lean_one_stopped(studio: Studio) -> None:
+    studio.settings = studio.settings.model_copy(update={"page_size": 5, "lean_page_size": 5})
+    studio.sync("clients")
+    first = min(studio.rows("clients").values(), key=lambda row: row["created_at"])["external_id"]
+    studio.control.post("edit", collection="clients", id=first, fields={"preferenceNotes": "Ring twice"}, touch=False)
+    studio.control.faults({"kind": "status", "status": 400, "path": "graphql", "skip": 2, "times": 1})
+    with pytest.raises(DataError):
+        studio.sync("clients")
     studio.sync("clients", lane=Lane.BACKFILL)
     assert studio.differences("clients") == []
 
