@@ -1,7 +1,7 @@
 """What we do to SendCloud: make labels and take them back, each once, whatever happens in between.
 
 The request's row, with our reference in it, is committed before the call. An answer that does not come and a process that dies
-are resolved by asking the vendor for that reference; the vendor itself answers 409 with the existing shipment if it is announced again.
+are resolved by asking the vendor for that reference; announced again, the vendor answers 409 with the existing shipment.
 """
 
 from __future__ import annotations

@@ -48,7 +48,9 @@ def keep(
         _write(path, file.content)
     connection.execute(
         "INSERT INTO sendcloud.label_documents"
-        " (account, parcel_id, kind, media_type, content, path, size, sha256, fetched_at, request_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp(), %s) ON CONFLICT (account, parcel_id, kind) DO UPDATE SET"
+        " (account, parcel_id, kind, media_type, content, path, size, sha256, fetched_at, request_id)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp(), %s)"
+        " ON CONFLICT (account, parcel_id, kind) DO UPDATE SET"
         " media_type = excluded.media_type, content = excluded.content, path = excluded.path, size = excluded.size,"
         " sha256 = excluded.sha256, fetched_at = excluded.fetched_at, request_id = excluded.request_id",
         [

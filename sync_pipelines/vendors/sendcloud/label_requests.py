@@ -196,7 +196,8 @@ def create(
             row
             or connection.execute(
                 "INSERT INTO sendcloud.label_requests"
-                " (account, order_number, integration_id, shipping_option, service, requested_by) VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
+                " (account, order_number, integration_id, shipping_option, service, requested_by)"
+                " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
                 [account, order, integration_id, shipping_option, service, requested_by],
             ).fetchone()
         )
@@ -220,7 +221,8 @@ def ask_to_cancel(connection: Connection[Any], account: str, ids: Sequence[int])
     return connection.execute(
         "UPDATE sendcloud.label_requests SET cancel_requested_at = clock_timestamp(), cancel_outcome = NULL,"
         " state = CASE WHEN state = 'waiting' AND sent_at IS NULL THEN 'cancelled' ELSE state END,"
-        " next_attempt_at = clock_timestamp() WHERE account = %s AND id = ANY(%s) AND state IN ('waiting', 'sending', 'announcing', 'done')",
+        " next_attempt_at = clock_timestamp()"
+        " WHERE account = %s AND id = ANY(%s) AND state IN ('waiting', 'sending', 'announcing', 'done')",
         [account, list(ids)],
     ).rowcount
 

@@ -77,7 +77,8 @@ def shipment(wish: Wish, order: Order, settings: LabelSettings, *, sender: int) 
     weight = wish.weight_kg or _weight(order) or settings.default_weight_kg
     if weight is None and not wish.parcels:
         raise DataError(
-            f"the weight of order {order.order_number} is unknown; give weight_kg in the request, or settings.labels.default_weight_kg"
+            f"the weight of order {order.order_number} is unknown; give weight_kg in the request,"
+            " or settings.labels.default_weight_kg"
         )
     indicator = order.shipping_details.delivery_indicator if order.shipping_details else None
     choice = choose(wish, settings, country=address.country_code, weight_kg=weight, service=indicator)
@@ -129,23 +130,22 @@ def _weight(order: Order) -> Decimal | None:
 
 def _parcel(order: Order, weight: Decimal) -> Json:
     items = [item for item in order.order_details.order_items if item.quantity > 0]
-    complete = [
-        _item(item) for item in items if item.hs_code and item.unit_price and item.measurement and item.measurement.kilograms
-    ]
+    complete = [shown for item in items if (shown := _item(item)) is not None]
     parcel: dict[str, Json] = {"weight": {"value": f"{max(weight, _GRAM).quantize(_GRAM):f}", "unit": "kg"}}
     if complete and len(complete) == len(items):
         parcel["parcel_items"] = complete
     return parcel
 
 
-def _item(item: OrderItem) -> Json:
-    """A line with all the vendor requires of one (facts §5.1); incomplete ones cannot be sent."""
-    assert item.unit_price
-    assert item.measurement
+def _item(item: OrderItem) -> Json | None:
+    """A line with all the vendor requires of one (facts §5.1); ``None`` if something is unknown, since then it cannot be sent."""
+    weight = item.measurement.kilograms if item.measurement else None
+    if not (item.hs_code and item.unit_price and weight):
+        return None
     shown: dict[str, Json] = {
         "description": item.name,
         "quantity": item.quantity,
-        "weight": {"value": item.measurement.kilograms, "unit": "kg"},
+        "weight": {"value": weight, "unit": "kg"},
         "price": {"value": f"{item.unit_price.value:f}", "currency": item.unit_price.currency},
         "hs_code": item.hs_code,
     }

@@ -21,6 +21,7 @@ from sync_pipelines.vendors.sendcloud.client import (
     classify,
     token_request,
 )
+from sync_pipelines.vendors.sendcloud.reference.streams import STREAMS as REFERENCE
 
 
 @contextmanager
@@ -73,4 +74,4 @@ def check(client: SendCloudClient) -> list[CheckItem]:
     return items
 
 
-VENDOR = Vendor(name="sendcloud", streams=(streams.orders, streams.parcels), connect=connect, check=check)
+VENDOR = Vendor(name="sendcloud", streams=(streams.orders, streams.parcels, *REFERENCE), connect=connect, check=check)
