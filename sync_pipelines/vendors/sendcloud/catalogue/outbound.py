@@ -1,0 +1,229 @@
+"""``wms.products`` onto open orders: only fields that differ, and nothing that somebody changed at the vendor after us.
+
+SendCloud has no product of its own to write to. An order is sent as SendCloud last showed it, with those item fields replaced; up
+to 100 orders a call, all or none, so a refused call is halved until the refused order stands alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from sync_pipelines.core.db import Database
+from sync_pipelines.core.errors import DataError
+from sync_pipelines.core.jsons import Json, decode_json
+from sync_pipelines.vendors.sendcloud.client import ORDERS_BATCH, SendCloudClient
+from sync_pipelines.vendors.sendcloud.faults import explain
+from sync_pipelines.vendors.sendcloud.fields import KILOGRAMS
+from sync_pipelines.vendors.sendcloud.settings import ProductSettings
+
+_READ_ONLY = ("created_at", "modified_at")
+
+
+@dataclass(slots=True)
+class PushTotals:
+    """What a round did.
+
+    Attributes:
+        orders: Open orders that contain a SKU of the master data.
+        changed: Orders that were written.
+        fields: Fields in them.
+        kept: Fields left alone because somebody changed them after us.
+        calls: Write calls made.
+        floor: The fewest calls that many orders need.
+        refused: Order number to the vendor's words.
+    """
+
+    orders: int = 0
+    changed: int = 0
+    fields: int = 0
+    kept: int = 0
+    calls: int = 0
+    floor: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def as_metadata(self) -> dict[str, Any]:
+        """The numbers by name; refusals as their count."""
+        return {**asdict(self), "refused": len(self.refused)}
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One order to be written, with the fields that will then hold our value: (item, field, value)."""
+
+    order_id: str
+    integration_id: int
+    number: str
+    body: Json
+    fields: tuple[tuple[str, str, str], ...]
+
+
+def push(
+    database: Database,
+    account: str,
+    client: SendCloudClient,
+    settings: ProductSettings,
+    *,
+    overwrite: bool | None = None,
+    skus: Sequence[str] | None = None,
+) -> PushTotals:
+    """Writes the master data onto open, unshipped orders.
+
+    Args:
+        database: Where orders and master data are.
+        account: ``vendor/name``.
+        client: Of that account.
+        settings: ``settings.products``.
+        overwrite: Also what somebody changed after us; default: by the settings.
+        skus: Only these.
+    """
+    totals = PushTotals()
+    may_overwrite = settings.overwrite if overwrite is None else overwrite
+    writes: list[Write] = []
+    with database.connect() as connection:
+        masters = {
+            row["sku"]: row
+            for row in connection.cursor(row_factory=dict_row).execute(
+                "SELECT * FROM wms.products WHERE %s::text[] IS NULL OR sku = ANY(%s)", [skus, skus]
+            )
+        }
+        for order_id, integration_id, number, raw in _open_orders(connection, account, list(masters), settings.open_statuses):
+            totals.orders += 1
+            written = _written(connection, account, order_id, integration_id)
+            order = decode_json(raw.encode())
+            changed, kept = changes(order, masters, settings.fields, written, overwrite=may_overwrite)
+            totals.kept += kept
+            if changed:
+                body = {name: value for name, value in order.items() if name not in _READ_ONLY}
+                writes.append(Write(order_id, integration_id, number, body, changed))
+    totals.floor = -(-len(writes) // ORDERS_BATCH)
+    for start in range(0, len(writes), ORDERS_BATCH):
+        _send(database, account, client, writes[start : start + ORDERS_BATCH], totals)
+    return totals
+
+
+def changes(
+    order: Json,
+    masters: dict[str, dict[str, Any]],
+    fields: Sequence[str],
+    written: dict[tuple[str, str], str],
+    *,
+    overwrite: bool,
+) -> tuple[tuple[tuple[str, str, str], ...], int]:
+    """Changes the order's items in place; answers the fields changed and how many were left to somebody else.
+
+    A field that we wrote once and that now holds another value was changed by an operator, or by the shop itself.
+    """
+    changed: list[tuple[str, str, str]] = []
+    kept = 0
+    for position, item in enumerate(order["order_details"]["order_items"]):
+        master = masters.get(item.get("sku") or "")
+        if master is None:
+            continue
+        name = item.get("item_id") or f"#{position}"
+        for one in fields:
+            have, want = _FIELDS[one](item, master, write=False)
+            if want is None or have == want:
+                continue
+            last = written.get((name, one))
+            if last is not None and have != last and not overwrite:
+                kept += 1
+                continue
+            _FIELDS[one](item, master)
+            changed.append((name, one, want))
+    return tuple(changed), kept
+
+
+def _plain(target: str, source: str) -> Callable[..., tuple[str | None, str | None]]:
+    def apply(item: Json, master: dict[str, Any], *, write: bool = True) -> tuple[str | None, str | None]:
+        have, want = item.get(target) or None, master[source]
+        if write and want is not None:
+            item[target] = want
+        return have, want
+
+    return apply
+
+
+def _weight(item: Json, master: dict[str, Any], *, write: bool = True) -> tuple[str | None, str | None]:
+    """In grams; the item's own unit is kept."""
+    weight = (item.get("measurement") or {}).get("weight") or {}
+    unit = str(weight.get("unit")) if weight.get("unit") in KILOGRAMS else "g"
+    grams = Decimal(str(weight["value"])) * KILOGRAMS[unit] * 1000 if weight.get("value") is not None else None
+    want = master["weight_g"]
+    if write and want is not None:
+        value = (want / 1000 / KILOGRAMS[unit]).normalize()
+        item["measurement"] = {**(item.get("measurement") or {}), "weight": {"value": value, "unit": unit}}
+    return _number(grams), _number(want)
+
+
+def _price(item: Json, master: dict[str, Any], *, write: bool = True) -> tuple[str | None, str | None]:
+    """The price of one piece; what the customer pays (``total_price``) stays. Another currency is never written over."""
+    price = item.get("unit_price") or {}
+    want, currency = master["price"], master["currency"]
+    if want is None or currency is None or price.get("currency", currency) != currency:
+        return None, None
+    if write:
+        item["unit_price"] = {"value": want, "currency": currency}
+    return _number(Decimal(str(price["value"])) if price.get("value") is not None else None), _number(want)
+
+
+_FIELDS: dict[str, Callable[..., tuple[str | None, str | None]]] = {
+    "name": _plain("name", "name"),
+    "ean": _plain("ean", "ean"),
+    "hs_code": _plain("hs_code", "hs_code"),
+    "origin_country": _plain("country_of_origin", "origin_country"),
+    "weight": _weight,
+    "price": _price,
+}
+
+
+def _number(value: Decimal | None) -> str | None:
+    return None if value is None else f"{value.normalize():f}"
+
+
+def _send(database: Database, account: str, client: SendCloudClient, writes: list[Write], totals: PushTotals) -> None:
+    totals.calls += 1
+    try:
+        client.upsert_orders([write.body for write in writes])
+    except DataError as error:
+        if len(writes) == 1:
+            totals.refused[writes[0].number] = explain(error.body, status=error.status)
+            return
+        middle = len(writes) // 2
+        _send(database, account, client, writes[:middle], totals)
+        _send(database, account, client, writes[middle:], totals)
+        return
+    with database.transaction() as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO sendcloud.product_writes VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp())"
+            " ON CONFLICT (account, order_id, integration_id, item, field) DO UPDATE"
+            " SET value = excluded.value, written_at = excluded.written_at",
+            [(account, write.order_id, write.integration_id, *one) for write in writes for one in write.fields],
+        )
+    totals.changed += len(writes)
+    totals.fields += sum(len(write.fields) for write in writes)
+
+
+def _open_orders(
+    connection: Connection[Any], account: str, skus: list[str], statuses: Sequence[str]
+) -> list[tuple[str, int, str, str]]:
+    return connection.execute(
+        "SELECT o.order_id, o.integration_id, o.order_number, o.raw::text FROM sendcloud.orders o WHERE o.account = %s"
+        " AND o.deleted_at IS NULL AND o.source = 'v3' AND o.tracking_number IS NULL"
+        " AND (o.wms_status = ANY(%s)) AND EXISTS (SELECT FROM sendcloud.order_items i WHERE i.account = o.account"
+        " AND i.order_id = o.order_id AND i.integration_id = o.integration_id AND i.sku = ANY(%s)) ORDER BY o.sendcloud_id",
+        [account, list(statuses), skus],
+    ).fetchall()
+
+
+def _written(connection: Connection[Any], account: str, order_id: str, integration_id: int) -> dict[tuple[str, str], str]:
+    rows = connection.execute(
+        "SELECT item, field, value FROM sendcloud.product_writes WHERE account = %s AND order_id = %s AND integration_id = %s",
+        [account, order_id, integration_id],
+    ).fetchall()
+    return {(item, one): value for item, one, value in rows}
