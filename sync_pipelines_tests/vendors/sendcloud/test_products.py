@@ -64,7 +64,8 @@ def test_products_are_what_items_say_and_a_second_refresh_writes_nothing(shop: S
     assert inbound.refresh(shop.database, ACCOUNT, everything=True).written == 0
     run(
         shop,
-        "UPDATE sendcloud.order_items SET hs_code = '999999' WHERE ctid = (SELECT min(ctid) FROM sendcloud.order_items WHERE sku <> '')",
+        "UPDATE sendcloud.order_items SET hs_code = '999999' WHERE ctid ="
+        " (SELECT min(ctid) FROM sendcloud.order_items WHERE sku <> '')",
     )
     assert inbound.refresh(shop.database, ACCOUNT, everything=True).conflicting >= 1
 
@@ -117,8 +118,8 @@ def test_a_refused_order_is_isolated_and_the_others_are_written(shop: Shop) -> N
     master(shop, sku, hs_code="610910")
     number = run(
         shop,
-        "UPDATE sendcloud.orders SET raw = jsonb_set(raw, '{order_details,integration,id}', '999') WHERE (account, order_id) = (SELECT"
-        " account, order_id FROM sendcloud.order_items WHERE sku = %s LIMIT 1) RETURNING order_number",
+        "UPDATE sendcloud.orders SET raw = jsonb_set(raw, '{order_details,integration,id}', '999') WHERE (account, order_id) ="
+        " (SELECT account, order_id FROM sendcloud.order_items WHERE sku = %s LIMIT 1) RETURNING order_number",
         sku,
     )[0][0]
     totals = write(shop)
