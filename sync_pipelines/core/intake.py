@@ -26,6 +26,9 @@ from sync_pipelines.core.tables import SYNC_SCHEMA, instant, metadata
 
 DAYS_AHEAD = 7
 
+LETTER_SUBJECT = "/webhooks"
+"""A delivery that cannot be read is a dead letter of the subject ``vendor/webhooks``."""
+
 _LEVEL = 1
 """zstd level: bodies are small and arrive fast."""
 
@@ -35,6 +38,7 @@ delivery_table = Table(
     Column("account", Text, primary_key=True, comment="vendor/name"),
     instant("received_at", primary_key=True),
     Column("identity", LargeBinary, primary_key=True, comment="Digest of the event id, or of the body where there is none"),
+    Column("route", Text, nullable=False, comment="Path of the webhook it came by"),
     Column("event_id", Text, comment="The vendor's id of the event"),
     Column("headers", JSONB, nullable=False, comment="Headers that help and carry no secret"),
     Column("size", Integer, nullable=False, comment="Bytes before compression"),
@@ -57,16 +61,16 @@ delivery_identity_table = Table(
 _STORE = """
 with incoming as (
     select * from unnest(%(identities)b::bytea[], %(lasting)b::interval[], %(accounts)b::text[], %(times)b::timestamptz[],
-                         %(event_ids)b::text[], %(headers)b::text[], %(sizes)b::integer[], %(bodies)b::bytea[])
-        as u (identity, lasting, account, received_at, event_id, headers, size, body)
+                         %(routes)b::text[], %(event_ids)b::text[], %(headers)b::text[], %(sizes)b::integer[], %(bodies)b::bytea[])
+        as u (identity, lasting, account, received_at, route, event_id, headers, size, body)
 ), fresh as (
     insert into sync.delivery_identities as known (identity, expires_at)
     select identity, clock_timestamp() + lasting from incoming order by identity
     on conflict (identity) do update set expires_at = excluded.expires_at where known.expires_at <= clock_timestamp()
     returning identity
 )
-insert into sync.deliveries (account, received_at, identity, event_id, headers, size, body)
-select account, received_at, identity, event_id, headers::jsonb, size, body from incoming join fresh using (identity)
+insert into sync.deliveries (account, received_at, identity, route, event_id, headers, size, body)
+select account, received_at, identity, route, event_id, headers::jsonb, size, body from incoming join fresh using (identity)
 returning identity
 """
 """Sorted by identity, so that transactions with the same repeats wait for each other instead of dead-locking."""
@@ -78,6 +82,7 @@ class Delivery:
 
     Attributes:
         account: ``vendor/name``.
+        route: Path of the webhook it came by, as declared.
         body: As received.
         received_at: Aware UTC.
         headers: What is worth keeping; no secrets.
@@ -88,6 +93,7 @@ class Delivery:
     """
 
     account: str
+    route: str
     body: bytes
     received_at: datetime
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -110,6 +116,7 @@ class StoredDelivery:
     """A delivery as it lies in the database, uncompressed; the time is aware UTC."""
 
     account: str
+    route: str
     received_at: datetime
     event_id: str | None
     headers: dict[str, str]
@@ -159,6 +166,7 @@ def _store(connection: Connection[Any], unique: Mapping[bytes, Delivery]) -> set
             "lasting": [delivery.dedupe_for for delivery in deliveries],
             "accounts": [delivery.account for delivery in deliveries],
             "times": [delivery.received_at for delivery in deliveries],
+            "routes": [delivery.route for delivery in deliveries],
             "event_ids": [delivery.event_id for delivery in deliveries],
             "headers": [encode_json(dict(delivery.headers)).decode() for delivery in deliveries],
             "sizes": [len(delivery.body) for delivery in deliveries],
@@ -174,12 +182,12 @@ def _open_letter(connection: Connection[Any], delivery: Delivery, fault: Fault) 
         connection,
         dead_letters.NewLetter(
             account=delivery.account,
-            subject=f"{delivery.account.partition('/')[0]}/webhooks",
+            subject=delivery.account.partition("/")[0] + LETTER_SUBJECT,
             key=delivery.event_id or delivery.identity.hex(),
             cause=fault.cause,
             error=fault.text,
             payload=delivery.body,
-            request="webhook",
+            request=delivery.route,
             run_id="service",
         ),
     )
@@ -202,15 +210,15 @@ def read(
     while True:
         with database.connect() as connection:
             rows = connection.execute(
-                "select received_at, identity, event_id, headers::text, body from sync.deliveries"
+                "select received_at, identity, route, event_id, headers::text, body from sync.deliveries"
                 " where account = %s and (received_at, identity) > (%s, %s) and received_at < %s"
                 " order by received_at, identity limit 100",
                 [account, *last, end],
             ).fetchall()
         if not rows:
             return
-        for received_at, _, event_id, headers, body in rows:
-            yield StoredDelivery(account, received_at.astimezone(UTC), event_id, decode_json(headers), decompress(body))
+        for received_at, _, route, event_id, headers, body in rows:
+            yield StoredDelivery(account, route, received_at.astimezone(UTC), event_id, decode_json(headers), decompress(body))
         last = (rows[-1][0], rows[-1][1])
 
 

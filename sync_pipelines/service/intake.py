@@ -182,6 +182,7 @@ def _read(webhook: WebhookRoute, account: str, settings: Any, headers: dict[str,
         fault = describe(error)
     return Delivery(
         account=account,
+        route=webhook.path,
         body=body,
         received_at=datetime.now(UTC),
         headers=kept,
@@ -196,6 +197,7 @@ def _without_tasks(delivery: Delivery, error: Exception) -> Delivery:
     """The same delivery as a dead letter: its tasks hold what the database cannot."""
     return Delivery(
         account=delivery.account,
+        route=delivery.route,
         body=delivery.body,
         received_at=delivery.received_at,
         dedupe_for=delivery.dedupe_for,

@@ -175,7 +175,7 @@ def test_the_documented_signature_of_a_known_key_and_body_matches() -> None:
 
 
 def test_a_repeat_within_and_after_a_transaction_is_stored_once(database: Database) -> None:
-    delivery = intake.Delivery(account="toy/main", body=b"{}", received_at=datetime.now(UTC))
+    delivery = intake.Delivery(account="toy/main", route="/webhooks/toy/{account}", body=b"{}", received_at=datetime.now(UTC))
     with database.transaction() as one:
         assert intake.store(one, [delivery, delivery]) == [True, False]
     with database.transaction() as two:

@@ -9,13 +9,25 @@ killed between its work and `finish` leaves work that is done again.
 from sync_pipelines.core.queue.claim import claim
 from sync_pipelines.core.queue.enqueue import Enqueued, enqueue
 from sync_pipelines.core.queue.model import NewTask, Outcome, QueueSpec, State, Task, task_table, tasks_done_table
-from sync_pipelines.core.queue.report import QueueCounts, StoredTask, counts, find, has_work, show
+from sync_pipelines.core.queue.report import (
+    COUNTED_UP_TO,
+    DoneTask,
+    QueueCounts,
+    StoredTask,
+    counts,
+    find,
+    find_done,
+    has_work,
+    show,
+)
 from sync_pipelines.core.queue.retention import drop_partitions, ensure_partitions, purge
 from sync_pipelines.core.queue.settle import bury, extend, finish, is_exhausted, release, retry
 from sync_pipelines.core.queue.wakeup import CHANNEL, Wakeup, notify
 
 __all__ = [
     "CHANNEL",
+    "COUNTED_UP_TO",
+    "DoneTask",
     "Enqueued",
     "NewTask",
     "Outcome",
@@ -33,6 +45,7 @@ __all__ = [
     "ensure_partitions",
     "extend",
     "find",
+    "find_done",
     "finish",
     "has_work",
     "is_exhausted",

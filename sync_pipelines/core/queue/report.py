@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from sync_pipelines.core.jsons import Json
-from sync_pipelines.core.queue.model import State
+from sync_pipelines.core.queue.model import Outcome, State
 
 COUNTED_UP_TO = 20_000
 """Default bound of `counts`: a longer line is only known to be at least so long, at a bounded cost."""
@@ -84,6 +84,16 @@ where queue = %(queue)s and (%(account)s::text is null or account = %(account)s)
 order by id limit %(limit)s
 """  # noqa: S608 - our own column names
 
+_FIND_DONE = """
+select id, queue, account, key, priority, lane, outcome, attempts, superseded, worker, error, created_at, finished_at, payload
+from sync.tasks_done
+where queue = %(queue)s and (%(account)s::text is null or account = %(account)s) and (%(key)s::text is null or key = %(key)s)
+  and (%(outcome)s::text is null or outcome = %(outcome)s)
+  and (%(text)s::text is null or strpos(lower(error), lower(%(text)s)) > 0)
+  and finished_at >= coalesce(%(since)s::timestamptz, '-infinity') and finished_at < coalesce(%(until)s::timestamptz, 'infinity')
+order by finished_at desc, id desc limit %(limit)s
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
@@ -127,6 +137,26 @@ class StoredTask:
     worker: str | None
     error: str | None
     created_at: datetime
+    payload: Json
+
+
+@dataclass(frozen=True, slots=True)
+class DoneTask:
+    """A task that has left its queue; the times are aware."""
+
+    id: int
+    queue: str
+    account: str
+    key: str
+    priority: int
+    lane: str
+    outcome: str
+    attempts: int
+    superseded: int
+    worker: str | None
+    error: str | None
+    created_at: datetime
+    finished_at: datetime
     payload: Json
 
 
@@ -176,6 +206,47 @@ def find(
     with connection.cursor(row_factory=class_row(StoredTask)) as cursor:
         parameters = {"queue": queue, "account": account, "key": key, "state": state, "after": after, "limit": limit}
         return cursor.execute(_FIND, parameters).fetchall()
+
+
+def find_done(
+    connection: Connection[Any],
+    queue: str,
+    *,
+    account: str | None = None,
+    key: str | None = None,
+    outcome: Outcome | None = None,
+    text: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 50,
+) -> list[DoneTask]:
+    """Finished tasks of a queue, newest first, as far back as they are kept.
+
+    Args:
+        connection: Any.
+        queue: Name of the queue.
+        account: Only this account's.
+        key: Only this key's.
+        outcome: Only those that ended so.
+        text: Occurs in the error text.
+        since: Finished at or after, aware.
+        until: Finished before, aware.
+        limit: At most so many.
+    """
+    with connection.cursor(row_factory=class_row(DoneTask)) as cursor:
+        return cursor.execute(
+            _FIND_DONE,
+            {
+                "queue": queue,
+                "account": account,
+                "key": key,
+                "outcome": outcome,
+                "text": text,
+                "since": since,
+                "until": until,
+                "limit": limit,
+            },
+        ).fetchall()
 
 
 def show(connection: Connection[Any], task_id: int) -> StoredTask | None:

@@ -76,6 +76,7 @@ def upgrade() -> None:
             account TEXT NOT NULL,
             received_at TIMESTAMP WITH TIME ZONE NOT NULL,
             identity BYTEA NOT NULL,
+            route TEXT NOT NULL,
             event_id TEXT,
             headers JSONB NOT NULL,
             size INTEGER NOT NULL,
@@ -85,6 +86,7 @@ def upgrade() -> None:
         COMMENT ON TABLE sync.deliveries IS 'Webhook deliveries as received, by day';
         COMMENT ON COLUMN sync.deliveries.account IS 'vendor/name';
         COMMENT ON COLUMN sync.deliveries.identity IS 'Digest of the event id, or of the body where there is none';
+        COMMENT ON COLUMN sync.deliveries.route IS 'Path of the webhook it came by';
         COMMENT ON COLUMN sync.deliveries.event_id IS 'The vendor''s id of the event';
         COMMENT ON COLUMN sync.deliveries.headers IS 'Headers that help and carry no secret';
         COMMENT ON COLUMN sync.deliveries.size IS 'Bytes before compression';
