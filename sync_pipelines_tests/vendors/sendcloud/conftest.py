@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from sync_pipelines.core.db import Database
 from sync_pipelines.core.http import HttpClient
 from sync_pipelines.vendors.sendcloud.client import SendCloudClient, basic_auth, classify
 from sync_pipelines_tests.sandboxes import RunningSandbox, run_sandbox
+from sync_pipelines_tests.vendors.sendcloud.worlds import Shop
 
 KEYS = ("sandbox-public", "sandbox-secret")
 
@@ -40,3 +42,9 @@ def client(running: RunningSandbox) -> Iterator[SendCloudClient]:
     opened = connect(running)
     yield opened
     opened.http.close()
+
+
+@pytest.fixture
+def shop(database: Database, sandbox: Callable[..., RunningSandbox]) -> Shop:
+    """An account on a look-alike of its own."""
+    return Shop(database, sandbox("sendcloud"))

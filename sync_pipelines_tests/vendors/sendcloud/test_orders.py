@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
-
-from sync_pipelines.core.db import Database
 from sync_pipelines.core.sync import Mode, Request
-from sync_pipelines_tests.sandboxes import RunningSandbox
 from sync_pipelines_tests.vendors.sendcloud.worlds import Shop
-
-
-@pytest.fixture
-def shop(database: Database, sandbox: Callable[..., RunningSandbox]) -> Shop:
-    return Shop(database, sandbox("sendcloud"))
 
 
 def test_a_first_sync_stores_every_order_and_a_second_changes_nothing(shop: Shop) -> None:

@@ -1,0 +1,77 @@
+"""Which request a partition and a config stand for."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from dagster import Failure
+
+from sync_pipelines.core.budget import Lane
+from sync_pipelines.core.sync import Mode
+from sync_pipelines.core.windows import Window
+from sync_pipelines.orchestration import partitions
+from sync_pipelines.orchestration.assets import SyncConfig, requested
+from sync_pipelines_tests.core.toy_stream import toy_stream
+
+WINDOWED = toy_stream(safety_lag=timedelta(minutes=2))
+SNAPSHOT = toy_stream(is_windowed=False)
+DAY = date(2026, 3, 1)
+
+
+def instant(day: int, hour: int = 0) -> datetime:
+    return datetime(2026, 3, day, hour, tzinfo=UTC)
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
+
+
+def test_todays_partition_reads_what_is_new_in_the_live_lane() -> None:
+    request = requested(WINDOWED, SyncConfig(), today(), is_backfill=False)
+    assert (request.mode, request.lane, request.window) == (Mode.INCREMENTAL, Lane.LIVE, None)
+
+
+def test_another_days_partition_reads_that_day_again_in_the_backfill_lane() -> None:
+    request = requested(WINDOWED, SyncConfig(), DAY, is_backfill=False)
+    assert (request.mode, request.lane, request.window) == (Mode.WINDOW, Lane.BACKFILL, Window(instant(1), instant(2)))
+
+
+def test_a_backfill_of_today_stops_at_the_safety_lag() -> None:
+    before = datetime.now(UTC)
+    request = requested(WINDOWED, SyncConfig(), before.date(), is_backfill=True)
+    assert request.mode is Mode.WINDOW
+    assert request.window is not None
+    assert request.window.start < request.window.end <= datetime.now(UTC)
+
+
+def test_a_snapshot_reads_everything() -> None:
+    request = requested(SNAPSHOT, SyncConfig(), None, is_backfill=False)
+    assert (request.mode, request.lane) == (Mode.FULL, Lane.LIVE)
+    assert requested(SNAPSHOT, SyncConfig(), None, is_backfill=True).lane is Lane.BACKFILL
+
+
+def test_config_names_another_window_mode_and_lane() -> None:
+    config = SyncConfig(start="2026-03-01T06:00:00", end="2026-03-01T08:00:00+00:00", lane="retry")
+    request = requested(WINDOWED, config, today(), is_backfill=False)
+    assert (request.mode, request.lane, request.window) == (Mode.WINDOW, Lane.RETRY, Window(instant(1, 6), instant(1, 8)))
+    full = requested(WINDOWED, SyncConfig(mode="full"), today(), is_backfill=False)
+    assert (full.mode, full.window) == (Mode.FULL, None)
+
+
+@pytest.mark.parametrize("given", [{"start": "yesterday", "end": "2026-03-01"}, {"mode": "window", "start": "2026-03-01"}])
+def test_a_window_without_proper_ends_says_what_is_wanted(given: dict[str, Any]) -> None:
+    with pytest.raises(Failure, match="ISO 8601"):
+        requested(WINDOWED, SyncConfig(**given), today(), is_backfill=False)
+
+
+def test_partition_keys_are_split_as_they_were_made() -> None:
+    key = partitions.partition_key(WINDOWED, "toy/one", DAY)
+    assert partitions.split_key(WINDOWED, str(key)) == ("toy/one", DAY)
+    assert partitions.split_key(SNAPSHOT, partitions.partition_key(SNAPSHOT, "toy/one", DAY)) == ("toy/one", None)
+
+
+def test_a_window_touches_every_day_it_reaches_into() -> None:
+    touched = partitions.days_touched([(instant(1, 23), instant(3)), (instant(5, 1), instant(5, 2))])
+    assert touched == [date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 5)]
