@@ -388,7 +388,7 @@ class _Guard:
         if self.columns:
             for name in typed:
                 cast = "::jsonb" if name in json_columns else ""
-                differs += f' OR t."{name}" IS DISTINCT FROM s."{name}"{cast}'  # type: ignore[assignment]  # names of our own declarations
+                differs += f' OR t."{name}" IS DISTINCT FROM s."{name}"{cast}'
         return f"({newer}) OR (t.version = s.version AND t.deleted_at IS NULL AND ({differs}))"
 
 
