@@ -22,9 +22,10 @@ import httpx
 import pytest
 
 from sync_pipelines.core.db import Database
-from sync_pipelines.vendors.grand_shooting.fan_out import tasks
+from sync_pipelines.core.jsons import decode_json
+from sync_pipelines.core.queue import enqueue
 from sync_pipelines.vendors.grand_shooting.fan_out.drain import Limits
-from sync_pipelines.vendors.grand_shooting.webhooks import tasks_of
+from sync_pipelines.vendors.grand_shooting.webhooks import to_tasks
 from sync_pipelines_tests.sandboxes import RunningSandbox
 from sync_pipelines_tests.vendors.grand_shooting.worlds import MAIN, FanOutWorld, Reference
 
@@ -55,8 +56,8 @@ class Deliveries:
     def __call__(self, _: str, body: bytes) -> int:
         assert self.world is not None
         with self.world.database.transaction() as connection:
-            for task in tasks_of(MAIN, self.world.settings[MAIN], body):
-                tasks.announce(connection, MAIN, [int(task.key)], task.payload["topic"])
+            for spec, task in to_tasks(MAIN, self.world.settings[MAIN], decode_json(body)):
+                enqueue(connection, spec, [task])
         return 200
 
 

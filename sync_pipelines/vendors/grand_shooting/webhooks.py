@@ -1,48 +1,65 @@
-"""What a webhook of Grand Shooting must prove and what it means. Pure: the service stores and enqueues.
+"""Grand Shooting's webhooks: what one must prove, and which references it says may have changed.
 
 The sender does not sign. The secret is a ``key`` in the registered address, and the body must name the account (facts.md §5).
+There is no event id and no time, and two real changes look the same, so nothing is taken for a repeat: a second task of a
+reference takes the place of a waiting first one anyway.
 """
 
 from __future__ import annotations
 
-import hmac
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 from pydantic import ValidationError
 
 from sync_pipelines.core.buckets import Lane
-from sync_pipelines.core.errors import DataError
-from sync_pipelines.core.queue import NewTask
+from sync_pipelines.core.errors import ContractError, DataError
+from sync_pipelines.core.jsons import Json, decode_json
+from sync_pipelines.core.queue import NewTask, QueueSpec
+from sync_pipelines.core.webhooks import Verdict, WebhookRoute, keys_match
 from sync_pipelines.vendors.grand_shooting.client import REFERENCE_TOPICS
+from sync_pipelines.vendors.grand_shooting.fan_out.tasks import CHANGES
 from sync_pipelines.vendors.grand_shooting.models import WebhookBody
 from sync_pipelines.vendors.grand_shooting.settings import Settings
 
 
-def is_genuine(settings: Settings, key: str) -> bool:
-    """Whether the key is the current or the previous one, in constant time; without a configured key nobody is let in."""
-    given = key.encode()
-    matches = [
-        hmac.compare_digest(given, known.encode()) for known in (settings.webhook_key, settings.previous_webhook_key) if known
-    ]
-    return any(matches)
+def verify(settings: Settings, _: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Verdict:
+    """The key is the current or the previous one, and the body names no other account than ours."""
+    if not keys_match(query.get("key"), (settings.webhook_key, settings.previous_webhook_key)):
+        return Verdict.FORGED
+    try:
+        document = decode_json(body)
+    except ContractError:
+        return Verdict.GENUINE
+    named = document.get("account_id") if isinstance(document, dict) else None
+    is_ours = named is None or settings.account_id is None or named == settings.account_id
+    return Verdict.GENUINE if is_ours else Verdict.WRONG_ACCOUNT
 
 
-def tasks_of(account: str, settings: Settings, body: bytes) -> list[NewTask]:
-    """The references a webhook says may have changed, one task each; pictures and unknown topics mean nothing to us.
+def to_tasks(account: str, _: Settings, document: Json) -> Iterator[tuple[QueueSpec, NewTask]]:
+    """One task for each reference; pictures and unknown topics mean nothing to us.
 
     Raises:
-        DataError: The body is not what the vendor sends, or names another account.
+        DataError: The body is not what the vendor documents.
     """
     try:
-        webhook = WebhookBody.model_validate_json(body)
+        webhook = WebhookBody.model_validate(document)
         numbers = [int(number) for number in webhook.ids]
     except (ValidationError, ValueError) as error:
         raise DataError(f"{account}: the body of a webhook is not what the vendor documents", account=account) from error
-    if settings.account_id is not None and webhook.account_id != settings.account_id:
-        raise DataError(f"{account}: a webhook names account {webhook.account_id}", account=account)
     if webhook.topic not in REFERENCE_TOPICS:
-        return []
-    return [
-        NewTask(account=account, key=str(number), payload={"topic": webhook.topic}, lane=Lane.WEBHOOK)
-        for number in dict.fromkeys(numbers)
-        if number > 0
-    ]
+        return
+    for number in dict.fromkeys(numbers):
+        if number > 0:
+            yield CHANGES, NewTask(account=account, key=str(number), payload={"topic": webhook.topic}, lane=Lane.WEBHOOK)
+
+
+WEBHOOKS = (
+    WebhookRoute(
+        vendor="grand_shooting",
+        path="/webhooks/grand-shooting/{account}",
+        verify=verify,
+        to_tasks=to_tasks,
+        dedupe_digest_for=timedelta(0),
+    ),
+)
