@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TypeVar
 
 import msgspec
@@ -19,6 +20,9 @@ V3, V3_HINT, V2, V3_SHIPMENTS = "v3", "v3+shipments", "v2", "v3-shipments"
 
 
 T = TypeVar("T")
+
+_V2_YIELDS = timedelta(microseconds=1)
+"""v2 tells whole seconds and fewer fields: of the same second's state, v3's is kept."""
 
 
 class OrderWithShipments(msgspec.Struct):
@@ -205,7 +209,7 @@ def v2_parcel(parcel: V2Parcel, raw: bytes, context: ParseContext) -> Record:
     mapped = wms_status(code, context.settings.wms_status)
     return Record(
         key=(parcel.id,),
-        version=parcel.date_updated or parcel.date_announced or parcel.date_created,
+        version=(parcel.date_updated or parcel.date_announced or parcel.date_created) - _V2_YIELDS,
         row={
             "shipment_id": parcel.shipment_uuid,
             "order_number": parcel.order_number,
