@@ -6,11 +6,9 @@ versions (the event's own time) decide, and polling shipments is the net under l
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -18,12 +16,16 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 from pydantic import ValidationError
 
+from sync_pipelines.core.buckets import Lane
+from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import ContractError, DataError
-from sync_pipelines.core.jsons import encode_json
+from sync_pipelines.core.jsons import Json, encode_json
+from sync_pipelines.core.queue import NewTask, QueueSpec, claim, finish
 from sync_pipelines.core.store import describe
 from sync_pipelines.core.stream import ParseContext, WriteContext
 from sync_pipelines.core.tables import COMMON_COLUMNS
 from sync_pipelines.core.upsert import Record, upsert
+from sync_pipelines.core.webhooks import Verdict, WebhookRoute, keys_match, signature_matches
 from sync_pipelines.vendors.sendcloud import mapping, matching, tables
 from sync_pipelines.vendors.sendcloud.models import ParcelEventCreated, ParcelStatusChanged
 from sync_pipelines.vendors.sendcloud.vocabulary import wms_status
@@ -42,21 +44,11 @@ def is_genuine(body: bytes, headers: Mapping[str, str], keys: Iterable[str]) -> 
         headers: Header names in lower case.
         keys: Integration secret keys or webhook signature keys; two while rotating.
     """
-    signature = headers.get(SIGNATURE, "")
-    _, _, token = headers.get("authorization", "").partition("Bearer ")
-    genuine = False
-    for key in keys:
-        if not key:
-            continue
-        expected = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
-        genuine |= hmac.compare_digest(signature.strip().lower().encode(), expected.encode())
-        genuine |= not signature and bool(token) and hmac.compare_digest(token.strip().encode(), key.encode())
-    return genuine
-
-
-def event_id(body: bytes) -> str:
-    """What a delivery is deduplicated by: the vendor sends no event id, but repeats the same bytes."""
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
+    signature = headers.get(SIGNATURE)
+    if signature is not None:
+        return signature_matches(signature.strip(), body, keys)
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return scheme == "Bearer" and keys_match(token.strip(), keys)
 
 
 def subject_of(body: bytes) -> str | None:
@@ -214,3 +206,43 @@ def _event_created(body: bytes, context: ParseContext, parsed: Parsed) -> None:
 def _event(parcel: int, at: datetime, row: dict[str, Any], raw: bytes) -> Record:
     number = round(at.timestamp() * 1000)
     return Record(key=(parcel, f"{number}:{row['status_code']}"), version=at, row={**row, "event_at": at}, raw=raw)
+
+
+QUEUE = QueueSpec(name="sendcloud-webhooks", batch_size=500, keep_done=timedelta(days=1))
+"""Parcel events on their way into the tables; events of one parcel in the order of their arrival."""
+
+
+def _verify(settings: Any, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Verdict:
+    del query
+    return Verdict.GENUINE if is_genuine(body, headers, settings.webhook_keys) else Verdict.FORGED
+
+
+def tasks_of(account: str, settings: Any, body: Json) -> list[tuple[QueueSpec, NewTask]]:
+    """One task for a parcel's event, none for other kinds.
+
+    Raises:
+        DataError: The event cannot be read.
+    """
+    raw = encode_json(body)
+    parsed = parse([raw], ParseContext(account, WEBHOOK, datetime.now(UTC), settings))
+    if parsed.broken:
+        raise DataError(f"{account}: a webhook cannot be read: {parsed.broken[0][1]}", account=account)
+    subject = subject_of(raw)
+    return [(QUEUE, NewTask(account=account, key=subject, payload=body, lane=Lane.WEBHOOK))] if subject and parsed.events else []
+
+
+def drain(database: Database, settings_of: Mapping[str, Any], *, run_id: str) -> int:
+    """Stores all waiting events of the given accounts; an event and the end of its task commit together."""
+    count = 0
+    while tasks := claim(database, QUEUE, run_id, accounts=list(settings_of)):
+        for account in sorted({task.account for task in tasks}):
+            own = [task for task in tasks if task.account == account]
+            context = WriteContext(account, run_id, datetime.now(UTC), settings_of[account])
+            with database.transaction() as connection:
+                store(connection, context, [encode_json(task.payload) for task in own])
+                finish(connection, own)
+        count += len(tasks)
+    return count
+
+
+WEBHOOKS = (WebhookRoute(vendor="sendcloud", path="/webhooks/sendcloud/{account}", verify=_verify, to_tasks=tasks_of),)

@@ -15,6 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.errors import DataError
+from sync_pipelines.core.jsons import decode_json
+from sync_pipelines.core.queue import enqueue
 from sync_pipelines.core.stream import WriteContext
 from sync_pipelines.core.sync import Request
 from sync_pipelines.vendors.sendcloud import webhooks
@@ -183,3 +186,23 @@ def test_subscription_events_move_the_parcel_and_are_kept(shop: Shop, receiver: 
     assert stored.broken == []
     assert stored.events > 0
     assert rows(shop, "SELECT count(*) FROM sendcloud.parcels WHERE source = 'webhook' AND order_number IS NULL")[0][0] <= 40
+
+
+def test_queued_events_are_stored_by_a_drain_and_leave_the_queue(shop: Shop) -> None:
+    tasks = [
+        task
+        for sent in (body(status=1, at=1_700_000_000_000), body(status=11, at=1_700_000_009_000))
+        for task in queued(shop, sent)
+    ]
+    with shop.database.transaction() as connection:
+        enqueue(connection, webhooks.QUEUE, [task for _, task in tasks])
+    assert webhooks.drain(shop.database, {ACCOUNT: shop.settings}, run_id="run-drain") == 2
+    assert webhooks.drain(shop.database, {ACCOUNT: shop.settings}, run_id="run-drain") == 0
+    assert rows(shop, "SELECT status_code FROM sendcloud.parcels") == [("DELIVERED",)]
+    assert list(queued(shop, b'{"action": "test_webhook"}')) == []
+    with pytest.raises(DataError):
+        queued(shop, body().replace(b'"status"', b'"statut"'))
+
+
+def queued(shop: Shop, sent: bytes) -> list[Any]:
+    return webhooks.tasks_of(ACCOUNT, shop.settings, decode_json(sent))
