@@ -38,7 +38,7 @@ def run(shop: Shop, query: str, *values: Any) -> Any:
 
 def write(shop: Shop, **options: Any) -> PushTotals:
     with shop.client() as client:
-        return push(shop.database, ACCOUNT, client, shop.settings.products, **options)
+        return push(shop.database, ACCOUNT, client, shop.settings, run_id="run-push", **options)
 
 
 def orders(shop: Shop) -> dict[str, Any]:

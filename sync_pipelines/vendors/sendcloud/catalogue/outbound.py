@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from psycopg import Connection
 from psycopg.rows import dict_row
 
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import DataError
 from sync_pipelines.core.jsons import Json, decode_json
+from sync_pipelines.core.store import Storer
+from sync_pipelines.vendors.sendcloud import mapping, streams
 from sync_pipelines.vendors.sendcloud.client import ORDERS_BATCH, SendCloudClient
 from sync_pipelines.vendors.sendcloud.faults import explain
 from sync_pipelines.vendors.sendcloud.fields import KILOGRAMS
-from sync_pipelines.vendors.sendcloud.settings import ProductSettings
+from sync_pipelines.vendors.sendcloud.settings import Settings
 
 _READ_ONLY = ("created_at", "modified_at")
 
@@ -67,8 +71,9 @@ def push(
     database: Database,
     account: str,
     client: SendCloudClient,
-    settings: ProductSettings,
+    settings: Settings,
     *,
+    run_id: str,
     overwrite: bool | None = None,
     skus: Sequence[str] | None = None,
 ) -> PushTotals:
@@ -78,12 +83,13 @@ def push(
         database: Where orders and master data are.
         account: ``vendor/name``.
         client: Of that account.
-        settings: ``settings.products``.
+        settings: Of that account.
+        run_id: The Dagster run.
         overwrite: Also what somebody changed after us; default: by the settings.
         skus: Only these.
     """
     totals = PushTotals()
-    may_overwrite = settings.overwrite if overwrite is None else overwrite
+    may_overwrite = settings.products.overwrite if overwrite is None else overwrite
     writes: list[Write] = []
     with database.connect() as connection:
         masters = {
@@ -92,15 +98,21 @@ def push(
                 "SELECT * FROM wms.products WHERE %s::text[] IS NULL OR sku = ANY(%s)", [skus, skus]
             )
         }
-        for order_id, integration_id, number, raw in _open_orders(connection, account, list(masters), settings.open_statuses):
-            totals.orders += 1
+        storer = Storer(streams.orders, account, run_id, settings)
+        found = _open_orders(connection, account, list(masters), settings.products.open_statuses)
+    for order_id, integration_id, number, raw, key, is_behind in found:
+        totals.orders += 1
+        text = raw.encode()
+        if is_behind:
+            text = _read_anew(database, client, storer, key) or text
+        with database.connect() as connection:
             written = _written(connection, account, order_id, integration_id)
-            order = decode_json(raw.encode())
-            changed, kept = changes(order, masters, settings.fields, written, overwrite=may_overwrite)
-            totals.kept += kept
-            if changed:
-                body = {name: value for name, value in order.items() if name not in _READ_ONLY}
-                writes.append(Write(order_id, integration_id, number, body, changed))
+        order = decode_json(text)
+        changed, kept = changes(order, masters, settings.products.fields, written, overwrite=may_overwrite)
+        totals.kept += kept
+        if changed:
+            body = {name: value for name, value in order.items() if name not in _READ_ONLY}
+            writes.append(Write(order_id, integration_id, number, body, changed))
     totals.floor = -(-len(writes) // ORDERS_BATCH)
     for start in range(0, len(writes), ORDERS_BATCH):
         _send(database, account, client, writes[start : start + ORDERS_BATCH], totals)
@@ -209,11 +221,25 @@ def _send(database: Database, account: str, client: SendCloudClient, writes: lis
     totals.fields += sum(len(write.fields) for write in writes)
 
 
+def _read_anew(database: Database, client: SendCloudClient, storer: Storer, key: int) -> bytes | None:
+    """The order as it is now, stored on the way: delta runs do not see what only we changed."""
+    body = client.order(str(key))
+    if body is None:
+        return None
+    raw = bytes(msgspec.json.decode(body, type=dict[str, msgspec.Raw])["data"])
+    with database.transaction() as connection:
+        storer.raws(connection, [raw], source=mapping.V3, received_at=datetime.now(UTC))
+    return raw
+
+
 def _open_orders(
     connection: Connection[Any], account: str, skus: list[str], statuses: Sequence[str]
-) -> list[tuple[str, int, str, str]]:
+) -> list[tuple[str, int, str, str, int, bool]]:
+    """Open orders with these SKUs; the last column says that our row is older than what we last wrote there."""
     return connection.execute(
-        "SELECT o.order_id, o.integration_id, o.order_number, o.raw::text FROM sendcloud.orders o WHERE o.account = %s"
+        "SELECT o.order_id, o.integration_id, o.order_number, o.raw::text, o.sendcloud_id, EXISTS (SELECT"
+        " FROM sendcloud.product_writes w WHERE w.account = o.account AND w.order_id = o.order_id"
+        " AND w.integration_id = o.integration_id AND w.written_at > o.synced_at) FROM sendcloud.orders o WHERE o.account = %s"
         " AND o.deleted_at IS NULL AND o.source = 'v3' AND o.tracking_number IS NULL"
         " AND (o.wms_status = ANY(%s)) AND EXISTS (SELECT FROM sendcloud.order_items i WHERE i.account = o.account"
         " AND i.order_id = o.order_id AND i.integration_id = o.integration_id AND i.sku = ANY(%s)) ORDER BY o.sendcloud_id",
