@@ -73,7 +73,7 @@ def _run(environment: Environment, supervisor: Supervisor, guard: ProcessGuard, 
         if prepared.revisions:
             log.line("up", f"database migrated: {', '.join(prepared.revisions)}")
         variables = environment.child_environment(prepared.database_url)
-        _sweep(environment, prepared.database_url, log)
+        _ready_instance(environment, prepared.database_url, log)
         first = [_code(environment, variables), _service(environment, variables)]
         supervisor.start([*first, *([_sandbox(environment, variables)] if with_sandbox else [])])
         if not supervisor.is_stopping:  # both ask the code server as soon as they start
@@ -90,16 +90,21 @@ def _run(environment: Environment, supervisor: Supervisor, guard: ProcessGuard, 
         log.line("up", "stopped")
 
 
-def _sweep(environment: Environment, database_url: str, log: _Log) -> None:
-    """Fails the runs that an earlier, killed ``up`` has left behind."""
+def _ready_instance(environment: Environment, database_url: str, log: _Log) -> None:
+    """Fails the runs that an earlier, killed ``up`` has left behind, and makes the accounts known as partitions."""
     environment.enter(database_url)
     from dagster import DagsterInstance
 
     from sync_pipelines.orchestration.orphans import fail_orphans
+    from sync_pipelines.orchestration.partitions import register_accounts
+    from sync_pipelines.registry import all_vendors
 
+    config = load_config(environment.config_path)
     with DagsterInstance.get() as instance:
         for run_id in fail_orphans(instance, is_code_server_down=True):
             log.line("up", f"run {run_id} had lost its process; marked as failed")
+        for vendor in all_vendors():
+            register_accounts(instance, vendor, config.account_ids(vendor.account_vendors))
 
 
 def _web(environment: Environment, variables: Mapping[str, str]) -> Child:

@@ -4,23 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Table, Text
-
 from sync_pipelines.core.db import Database
-from sync_pipelines.core.tables import instant, metadata
-from sync_pipelines.vendors.amazon.tables import SCHEMA
-
-polls = Table(
-    "polls",
-    metadata,
-    Column("account", Text, primary_key=True),
-    instant("last_polled_at", nullable=False),
-    instant("last_success_at"),
-    Column("last_error", Text, comment="Of the last poll, if it failed; without secrets and personal data"),
-    instant("failing_since", comment="Start of the first failure after the last success"),
-    schema=SCHEMA,
-    comment="The live polls of each tenant",
-)
 
 
 @dataclass(frozen=True)

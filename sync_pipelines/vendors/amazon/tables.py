@@ -80,3 +80,15 @@ report_requests = Table(
     schema=SCHEMA,
     comment="Reports asked for by bulk backfills",
 )
+
+polls = Table(
+    "polls",
+    metadata,
+    Column("account", Text, primary_key=True),
+    instant("last_polled_at", nullable=False),
+    instant("last_success_at"),
+    Column("last_error", Text, comment="Of the last poll, if it failed; without secrets and personal data"),
+    instant("failing_since", comment="Start of the first failure after the last success"),
+    schema=SCHEMA,
+    comment="The live polls of each tenant",
+)

@@ -43,7 +43,7 @@ from sync_pipelines.orchestration.assets import OWNERS, metadata_of
 from sync_pipelines.orchestration.engine import Engine
 from sync_pipelines.orchestration.schedules import is_active, runtime
 from sync_pipelines.orchestration.vendors import vendor_definitions
-from sync_pipelines.vendors.suppliers import health, requests, score, session, webhooks
+from sync_pipelines.vendors.suppliers import completion, health, requests, score, session
 from sync_pipelines.vendors.suppliers.connector import Kind
 from sync_pipelines.vendors.suppliers.connectors import CONNECTORS
 from sync_pipelines.vendors.suppliers.streams import MAX_RUNTIME, STREAMS
@@ -67,7 +67,7 @@ class RequestsConfig(Config):
     account: str = Field(description="vendor/name of a supplier account")
 
 
-@op(description="Works on all due sync requests of one supplier account, most urgent kind first, and sends completion webhooks.")
+@op(description="Works on all due sync requests of one supplier account, most urgent kind first, and sends completion completion.")
 def work_off_requests(context: OpExecutionContext, config: RequestsConfig, engine: Engine) -> None:
     """One run of the request queue of one account."""
     account, database = config.account, engine.runtime.database
@@ -89,7 +89,7 @@ def work_off_requests(context: OpExecutionContext, config: RequestsConfig, engin
 
     touched = requests.work_off(database, account, connector, resolved.settings, run, run_id=context.run_id)
     if resolved.settings.completion_webhook:
-        sent = webhooks.deliver(database, account, resolved.settings.completion_webhook)
+        sent = completion.deliver(database, account, resolved.settings.completion_webhook)
         context.log.info("completion webhooks: %s", sent or "none due")
     failed = [number for number, status in touched if status == "failed"]
     if failed:
@@ -116,7 +116,7 @@ def suppliers_requests_due(context: SensorEvaluationContext) -> Any:
     """Counts and requests, nothing else."""
     with runtime() as opened:
         known = set(opened.account_ids(VENDOR.account_vendors))
-        due = (set(requests.due_accounts(opened.database)) | webhooks.due_accounts(opened.database)) & known
+        due = (set(requests.due_accounts(opened.database)) | completion.due_accounts(opened.database)) & known
     started = [
         RunRequest(
             run_config={"ops": {"work_off_requests": {"config": {"account": account}}}},

@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import StreamBusy, SyncError
 from sync_pipelines.core.totals import Status, SyncTotals
-from sync_pipelines.vendors.suppliers import webhooks
+from sync_pipelines.vendors.suppliers import completion
 from sync_pipelines.vendors.suppliers.connector import Connector, Kind
 from sync_pipelines.vendors.suppliers.settings import SupplierSettings
 
@@ -185,7 +185,7 @@ def _end(
             [status, error, Jsonb(totals) if totals is not None else None, request.id],
         )
         if settings.completion_webhook:
-            webhooks.announce(connection, request.id)
+            completion.announce(connection, request.id)
     return status
 
 

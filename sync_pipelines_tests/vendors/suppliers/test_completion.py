@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from sync_pipelines.core.db import Database
-from sync_pipelines.vendors.suppliers import requests, webhooks
+from sync_pipelines.vendors.suppliers import completion, requests
 from sync_pipelines.vendors.suppliers.bigbuy.connector import CONNECTOR
 from sync_pipelines.vendors.suppliers.bigbuy.settings import Settings
 from sync_pipelines.vendors.suppliers.connector import Kind
@@ -30,7 +30,7 @@ def ended(database: Database) -> Database:
 def deliver(
     database: Database, answer: Callable[[httpx.Request], httpx.Response], *, address: str = "93.184.216.34"
 ) -> dict[int, str]:
-    return webhooks.deliver(
+    return completion.deliver(
         database, ACCOUNT, HOOK, transport=lambda _: httpx.MockTransport(answer), resolve=lambda host, port: [address]
     )
 
@@ -43,17 +43,17 @@ def test_the_end_of_a_request_is_told_signed(ended: Database) -> None:
     assert json.loads(request.content)["status"] == "completed"
     assert (request.url.host, request.headers["host"]) == ("93.184.216.34", "hooks.example.com")
     timestamp = int(request.headers["x-sync-signature"].split(",")[0].removeprefix("t="))
-    assert request.headers["x-sync-signature"] == webhooks.signature("sandbox-hook-secret", timestamp, request.content)
+    assert request.headers["x-sync-signature"] == completion.signature("sandbox-hook-secret", timestamp, request.content)
     assert deliver(ended, lambda _: httpx.Response(500)) == {}
 
 
 def test_a_failed_delivery_is_retried_and_at_last_given_up(ended: Database) -> None:
     outcomes = []
-    for _ in range(len(webhooks.RETRIES) + 1):
+    for _ in range(len(completion.RETRIES) + 1):
         outcomes += deliver(ended, lambda _: httpx.Response(503)).values()
         with ended.connect() as connection:
             connection.execute("UPDATE suppliers.webhook_deliveries SET next_at = clock_timestamp()")
-    assert outcomes == ["retry"] * len(webhooks.RETRIES) + ["given up"]
+    assert outcomes == ["retry"] * len(completion.RETRIES) + ["given up"]
     assert deliver(ended, lambda _: httpx.Response(204)) == {}
 
 
@@ -73,8 +73,8 @@ def test_private_networks_are_out_of_reach(ended: Database, address: str) -> Non
 
 @pytest.mark.parametrize("url", ["http://hooks.example.com/", "https://user:secret@hooks.example.com/"])
 def test_addresses_that_give_secrets_away_are_refused(url: str) -> None:
-    with pytest.raises(webhooks.Forbidden):
-        webhooks.safe_address(httpx.URL(url), lambda host, port: ["93.184.216.34"])
+    with pytest.raises(completion.Forbidden):
+        completion.safe_address(httpx.URL(url), lambda host, port: ["93.184.216.34"])
 
 
 def test_a_redirect_is_not_followed(ended: Database) -> None:
