@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dagster import (
+    AllPartitionMapping,
+    AssetDep,
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
@@ -62,6 +64,9 @@ from sync_pipelines.vendors.grand_shooting.vendor import VENDOR, connect
 
 LINKS = DynamicPartitionsDefinition(name="grand_shooting_links")
 REPLICAS = AssetKey(["grand_shooting", "replicas"])
+MIRROR = AssetDep(AssetKey(["grand_shooting", "references"]), partition_mapping=AllPartitionMapping())
+"""Every replica follows the whole mirror, whichever of its days a change came in."""
+
 DRAIN_RUNTIME_S = 600
 PLAN_RUNTIME_S = 4 * 3600
 
@@ -157,7 +162,7 @@ def grand_shooting_register_webhooks() -> None:
 
 @asset(
     key=REPLICAS,
-    deps=[AssetKey(["grand_shooting", "references"])],
+    deps=[MIRROR],
     partitions_def=LINKS,
     group_name="grand_shooting",
     kinds={"api", "postgres"},
@@ -189,7 +194,7 @@ def replicas(context: AssetExecutionContext, engine: Engine) -> MaterializeResul
 
 @asset(
     key=AssetKey(["grand_shooting", "plans"]),
-    deps=[AssetKey(["grand_shooting", "references"])],
+    deps=[MIRROR],
     partitions_def=LINKS,
     group_name="grand_shooting",
     kinds={"postgres"},

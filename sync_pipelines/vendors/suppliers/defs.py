@@ -67,7 +67,7 @@ class RequestsConfig(Config):
     account: str = Field(description="vendor/name of a supplier account")
 
 
-@op(description="Works on all due sync requests of one supplier account, most urgent kind first, and sends completion completion.")
+@op(description="Works on all due sync requests of one supplier account, most urgent kind first, and sends completion webhooks.")
 def work_off_requests(context: OpExecutionContext, config: RequestsConfig, engine: Engine) -> None:
     """One run of the request queue of one account."""
     account, database = config.account, engine.runtime.database
