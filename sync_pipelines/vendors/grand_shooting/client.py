@@ -67,9 +67,9 @@ class Written:
 
 
 def budget_of(requests_per_second: float) -> tuple[BucketSpec, ...]:
-    """An account's quota: so many calls in any second, evenly spaced (facts.md §6)."""
+    """An account's quota: so many calls in any second, evenly spaced (facts.md §6); two at once, as one is held until answered."""
     calls = max(1, int(requests_per_second))
-    return (BucketSpec.per_window(CALLS, calls, calls / requests_per_second, burst=1.0),)
+    return (BucketSpec.per_window(CALLS, calls, calls / requests_per_second, burst=min(2.0, calls)),)
 
 
 class GrandShootingClient:
