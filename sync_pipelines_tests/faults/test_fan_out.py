@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
 
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.jsons import decode_json
 from sync_pipelines.core.queue import enqueue
 from sync_pipelines.vendors.grand_shooting.fan_out.drain import Limits
+from sync_pipelines.vendors.grand_shooting.vendor import connect
 from sync_pipelines.vendors.grand_shooting.webhooks import to_tasks
 from sync_pipelines_tests.sandboxes import RunningSandbox
 from sync_pipelines_tests.vendors.grand_shooting.worlds import MAIN, FanOutWorld, Reference
@@ -68,9 +68,9 @@ def one(sandbox: Callable[..., RunningSandbox], database: Database) -> FanOutWor
     running.control.post("populate", account="main", references=REFERENCES)
     links = {name: FILTERED if name in {"lyon", "milan"} else {} for name in (*HEALTHY, *SICK)}
     deliveries.world = FanOutWorld(running, database, links, unlimited=False)
-    with httpx.Client(base_url=f"{running.base_url}/v3", headers={"authorization": "Bearer sandbox-main-token"}) as client:
+    with connect(deliveries.world.context(MAIN)) as client:
         for verb in ("create", "update", "delete"):
-            client.post("/webhook", json={"address": "http://127.0.0.1:1/hook", "topic": f"references/{verb}"}).raise_for_status()
+            client.subscribe("http://127.0.0.1:1/hook", f"references/{verb}")
     running.control.post("webhooks", drop=0.1, duplicate=0.2, reorder=True, seed=3, flush_s=1e9)
     return deliveries.world
 
