@@ -71,6 +71,11 @@ class Request:
         """Runs of different groups may work on one stream at once, so that a backfill never holds up the live lane."""
         return "live" if self.lane in {Lane.LIVE, Lane.WEBHOOK, Lane.RETRY} else "backfill"
 
+    @property
+    def exclusive_part(self) -> str:
+        """What of a stream and account only one run may read at a time: live everything, in a backfill the same window."""
+        return f"backfill {self.window}" if self.lane_group == "backfill" and self.window is not None else self.lane_group
+
 
 OnProgress = Callable[[SyncTotals], None]
 
@@ -107,7 +112,7 @@ def sync_stream(
     """
     request = request or Request()
     run = _Run(stream, database, account, client, run_id, settings, request, on_progress)
-    with exclusive(database, f"{stream.key}@{account}#{request.lane_group}"):
+    with exclusive(database, f"{stream.key}@{account}#{request.exclusive_part}"):
         return run.go()
 
 
