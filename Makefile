@@ -54,7 +54,7 @@ types: setup
 
 # Browser tests: Chromium on the PATH or in CHROME_BIN.
 e2e: $(VENV)/.installed-e2e
-	@$(BIN)/python -m pytest -m e2e sync_pipelines_tests/e2e $(TESTS)
+	@$(BIN)/python -m pytest -m e2e $(TESTS)
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m sync_pipelines_tests.bench $(BENCH)

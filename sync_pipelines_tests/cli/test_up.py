@@ -44,6 +44,9 @@ class Up:
         raise AssertionError(f"no line matches {pattern}:\n{''.join(self.lines)}")
 
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+
 @pytest.fixture
 def up(tmp_path: Path, database_url: str) -> Iterator[Up]:
     (tmp_path / "accounts.yaml").write_text(ACCOUNTS)
