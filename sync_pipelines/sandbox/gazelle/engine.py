@@ -121,10 +121,11 @@ class Engine:
         if not self.introspection and roots & {"__schema", "__type"}:
             return {"errors": [{"message": "Schema introspection is not allowed", "extensions": {"code": "introspectionDisabled"}}]}
         cost = measure(question.document, variables)
-        if "__schema" not in roots and cost.complexity > self.max_complexity:
+        is_introspection = "__schema" in roots
+        if not is_introspection and cost.complexity > self.max_complexity:
             text = f"Query has complexity of {cost.complexity}, which exceeds max complexity of {self.max_complexity}"
             return {"errors": [{"message": text}]}
-        if cost.depth > self.max_depth:
+        if not is_introspection and cost.depth > self.max_depth:
             return {"errors": [{"message": f"Query has depth of {cost.depth}, which exceeds max depth of {self.max_depth}"}]}
         if (planned := self._planned(roots)) is not None:
             return {"errors": planned.errors, "data": planned.data}

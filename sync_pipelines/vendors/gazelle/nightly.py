@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 NIGHT = time(2, 0)
@@ -11,7 +11,7 @@ _WEEK = 7
 
 
 def due_night(now: datetime, zone: ZoneInfo, last: date | None) -> date | None:
-    """The local day whose 02:00 has passed and that has not been run yet.
+    """The latest local day whose 02:00 has passed, unless it has been run.
 
     Where clocks skip 02:00 the night begins at the same instant as if they had not (03:00); where 02:00 comes twice, at the first.
 
@@ -21,10 +21,8 @@ def due_night(now: datetime, zone: ZoneInfo, last: date | None) -> date | None:
         last: The local day run last; ``None`` before the first run, which is due at once.
     """
     today = now.astimezone(zone).date()
-    if last is None:
-        return today
-    begins = datetime.combine(today, NIGHT, zone)
-    return today if last < today and now >= begins else None
+    night = today if now >= datetime.combine(today, NIGHT, zone) else today - timedelta(days=1)
+    return night if last is None or last < night else None
 
 
 def is_thorough(day: date, last: date | None) -> bool:
