@@ -1,11 +1,11 @@
-"""How much was received, processed and failed, by hour and subject, kept without limit: what outlives every purge."""
+"""How much was received, processed and failed, by hour or day, kept without limit: what outlives every purge."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from psycopg import Connection
-from sqlalchemy import BigInteger, Column, Table, Text, text
+from sqlalchemy import BigInteger, Column, Date, Numeric, Table, Text, text
 
 from sync_pipelines.core.tables import SYNC_SCHEMA, instant, metadata
 
@@ -20,6 +20,33 @@ hourly_volumes_table = Table(
     Column("dropped", BigInteger, nullable=False, server_default=text("0"), comment="Echoes and changes without effect"),
     schema=SYNC_SCHEMA,
     comment="Work received, processed and failed by hour",
+)
+
+
+def _total(name: str, comment: str | None = None) -> Column[Any]:
+    return Column(name, BigInteger, nullable=False, server_default=text("0"), comment=comment)
+
+
+def _seconds(name: str, comment: str | None = None) -> Column[Any]:
+    return Column(name, Numeric, nullable=False, server_default=text("0"), comment=comment)
+
+
+daily_volumes_table = Table(
+    "daily_volumes",
+    metadata,
+    Column("day", Date, primary_key=True, comment="UTC day on which the runs ended"),
+    Column("account", Text, primary_key=True),
+    Column("stream", Text, primary_key=True, comment="Stream or job, vendor/name"),
+    _total("complete", "Runs that did all they were asked for"),
+    _total("partial", "Runs that succeeded in part: stopped cleanly to be resumed, or left dead letters"),
+    _total("failed", "Runs that failed"),
+    _total("canceled"),
+    _seconds("duration_s", "Seconds of all the runs together"),
+    *(_total(name) for name in ("fetched", "inserted", "updated", "unchanged", "stale", "deleted", "dead_lettered")),
+    *(_total(name) for name in ("api_calls", "throttled")),
+    _seconds("waited_s"),
+    schema=SYNC_SCHEMA,
+    comment="Runs and volumes of each stream and account by day, kept without limit",
 )
 
 _COUNT = """
