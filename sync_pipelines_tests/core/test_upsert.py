@@ -100,6 +100,13 @@ def test_the_newest_version_stays_whatever_order_they_arrive_in(things: Database
     }
 
 
+def test_a_later_deletion_of_a_deleted_record_outlives_the_updates_before_it(things: Database) -> None:
+    store(things, [Version("a", 0, 0, frozenset(), is_deleted=True)])
+    store(things, [Version("a", 2, 0, frozenset(), is_deleted=True)])
+    store(things, [Version("a", 1, 0, frozenset()), Version("b", 1, 0, frozenset())])
+    assert set(stored(things)) == {"b"}
+
+
 def test_counts_say_what_became_of_each_record(things: Database) -> None:
     old = [Version("a", 1, 0, frozenset()), Version("b", 1, 0, frozenset()), Version("c", 3, 0, frozenset())]
     assert store(things, old) == UpsertCounts(inserted=3)
