@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions
 
 
+_STATEMENT_TIMEOUT_MS = 60_000
+"""How long one statement of Dagster's storage may take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """An instance to run on."""
@@ -30,20 +34,38 @@ class Session:
 
 
 @contextmanager
-def dagster_session(environment: Environment | None = None) -> Iterator[Session]:
-    """Prepares the database if needed and opens the Dagster instance on it."""
+def dagster_session(environment: Environment | None = None, *, vendor: str | None = None) -> Iterator[Session]:
+    """Prepares the database if needed and opens the Dagster instance on it.
+
+    Args:
+        environment: By default that of this process.
+        vendor: The only vendor whose definitions are needed: a command for one stream starts a second sooner without the others.
+    """
     environment = environment or Environment.read()
     load_config(environment.config_path)
     environment.enter(prepare(environment).database_url)
     warnings.filterwarnings("ignore", module="dagster")
     from dagster import DagsterInstance
 
-    from sync_pipelines.definitions import defs
     from sync_pipelines.orchestration.orphans import fail_orphans
 
+    definitions = _definitions(vendor)
     with DagsterInstance.get() as instance:
+        # Keeps a connection open instead of opening 75 of them for one run.
+        instance.optimize_for_webserver(statement_timeout=_STATEMENT_TIMEOUT_MS, pool_recycle=3600, max_overflow=10)
         fail_orphans(instance, is_code_server_down=False)
-        yield Session(instance, defs)
+        yield Session(instance, definitions)
+
+
+def _definitions(vendor: str | None) -> Definitions:
+    if vendor is None:
+        from sync_pipelines.definitions import defs
+
+        return defs
+    from sync_pipelines.orchestration.engine import assemble
+    from sync_pipelines.registry import module
+
+    return assemble([module(vendor, "defs").defs], open_runtime)
 
 
 @contextmanager

@@ -595,8 +595,8 @@ class _Statements:
         names = (*self.key, "version", "content_hash", "deleted_at", "first_seen_at", "synced_at", "run_id")
         return SQL(
             "INSERT INTO {target} AS t ({names}, raw) VALUES ({places}, '{{}}')"
-            " ON CONFLICT ({key}) DO UPDATE SET version = excluded.version, deleted_at = coalesce(t.deleted_at, excluded.deleted_at),"
-            " synced_at = excluded.synced_at, run_id = excluded.run_id"
+            " ON CONFLICT ({key}) DO UPDATE SET version = excluded.version,"
+            " deleted_at = coalesce(t.deleted_at, excluded.deleted_at), synced_at = excluded.synced_at, run_id = excluded.run_id"
             " WHERE t.version < excluded.version OR (t.version = excluded.version AND t.deleted_at IS NULL)"
         ).format(target=self._target, names=_names(names), places=SQL(", ").join([SQL("%s")] * len(names)), key=_names(self.key))
 

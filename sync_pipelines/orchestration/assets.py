@@ -126,7 +126,7 @@ def run_stream(
 
     Raises:
         Failure: Nothing but a person or a change at the vendor will help.
-        RetryRequested: The vendor is unwell, or another run of this stream is under way.
+        RetryRequested: The vendor is unwell, or another run of this stream is under way; not where a person waits at a command.
     """
     try:
         resolved = engine.runtime.account(account, request.lane)
@@ -143,11 +143,13 @@ def run_stream(
                 on_progress=progress.reporter(context.log.info),
             )
     except StreamBusy as error:
-        if request.lane_group == "live":
+        if request.lane_group == "live" or tags.PROCESS in context.run.tags:
             raise Failure(str(error), allow_retries=False) from error
         raise RetryRequested(max_retries=_BUSY_RETRIES, seconds_to_wait=_BUSY_RETRY_S) from error
     except TransientError as error:
         context.log.warning("%s", error)
+        if tags.PROCESS in context.run.tags:
+            raise Failure(str(error), allow_retries=False) from error
         raise RetryRequested(max_retries=3, seconds_to_wait=20) from error
     except (AuthError, ConfigError, ContractError, DataError, BrakePulled) as error:
         kind = {"error_type": type(error).__name__, "account": account, "stream": stream.key}

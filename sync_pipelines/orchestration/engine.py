@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from dagster import ConfigurableResource, InitResourceContext
+from dagster import ConfigurableResource, Definitions, InitResourceContext, in_process_executor
 from pydantic import PrivateAttr
 
 from sync_pipelines.core.runtime import Runtime
@@ -16,15 +16,21 @@ _open_runtime: OpenRuntime | None = None
 
 
 def use_runtime(opener: OpenRuntime) -> None:
-    """Says how processes of this code location open a runtime; called once by ``definitions.py``."""
+    """Says how schedules, sensors and runs of this process open a runtime."""
     global _open_runtime  # noqa: PLW0603  # Dagster builds resources from plain config, so the opener cannot be passed in
     _open_runtime = opener
+
+
+def assemble(parts: Iterable[Definitions], opener: OpenRuntime) -> Definitions:
+    """Vendors' definitions with the engine they share."""
+    use_runtime(opener)
+    return Definitions.merge(*parts, Definitions(resources={"engine": Engine()}, executor=in_process_executor))
 
 
 def open_runtime() -> Runtime:
     """Opens a runtime for a schedule, a sensor or a command; close its database afterwards."""
     if _open_runtime is None:
-        raise RuntimeError("definitions.py has not said how to open a runtime")
+        raise RuntimeError("no definitions were assembled in this process, so nobody said how to open a runtime")
     return _open_runtime()
 
 

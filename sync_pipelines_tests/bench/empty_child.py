@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 STARTED = time.process_time()
@@ -9,6 +10,7 @@ STARTED = time.process_time()
 
 def main(stream_key: str, account: str) -> None:
     """Runs one empty sync through the instance and one without it."""
+    gc.set_threshold(50_000)  # as the command does
     steps = {"interpreter": STARTED}
     last = STARTED
 
@@ -22,17 +24,21 @@ def main(stream_key: str, account: str) -> None:
     from sync_pipelines.registry import find_stream
 
     vendor, stream = find_stream(stream_key)
-    step("import command and vendors")
+    step("import command and vendor")
     environment = Environment.read()
     environment.enter(prepare(environment).database_url)
     step("look at the database")
     import dagster
 
     step("import dagster")
-    from sync_pipelines.definitions import defs
+    from sync_pipelines.opening import open_runtime
+    from sync_pipelines.orchestration.engine import assemble
+    from sync_pipelines.registry import module
 
-    step("import project definitions")
+    defs = assemble([module(vendor.name, "defs").defs], open_runtime)
+    step("import its definitions")
     with dagster.DagsterInstance.get() as instance:
+        instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=10)
         instance.get_runs(limit=1)
         step("open the instance")
         from sync_pipelines.orchestration.launch import run_stream_here
@@ -42,7 +48,6 @@ def main(stream_key: str, account: str) -> None:
     assert ended.is_success, ended.error
     from sync_pipelines.core.budget import Lane
     from sync_pipelines.core.sync import sync_stream
-    from sync_pipelines.opening import open_runtime
 
     last = time.process_time()
     runtime = open_runtime()

@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import psycopg
 import pytest
+import typer
 
-from sync_pipelines.cli import app, invoke
+from sync_pipelines.cli import app, commands, invoke
 from sync_pipelines.core.errors import AuthError
 
 ACCOUNTS = """\
@@ -81,7 +83,7 @@ def test_debug_lets_the_traceback_through() -> None:
 
 
 def test_a_bug_is_one_line_without_debug(project: Path) -> None:
-    program = "from sync_pipelines.cli import app; app.build = lambda: 1 / 0; app.main()"
+    program = "from sync_pipelines.cli import app; app.build = lambda _: 1 / 0; app.main()"
     ended = subprocess.run([sys.executable, "-c", program], cwd=project, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == "unexpected ZeroDivisionError: division by zero. Run the command with --debug for the traceback\n"
@@ -93,9 +95,16 @@ def test_every_error_of_ours_has_an_exit_code(monkeypatch: pytest.MonkeyPatch, c
 
     built = app.build()
     built.command("refuse")(refuse)
-    monkeypatch.setattr(app, "build", lambda: built)
+    monkeypatch.setattr(app, "build", lambda _: built)
     code, out, _ = run(capsys, "refuse", "--json")
     assert (code, json.loads(out)["account"]) == (1, "sendcloud/main")
+
+
+@pytest.mark.parametrize("module", sorted(module.name for module in iter_modules(commands.__path__)))
+def test_a_command_is_found_without_importing_the_others(module: str) -> None:
+    name = module.replace("_", "-")
+    alone = typer.main.get_command(app.build([name, "--help"]))
+    assert list(alone.commands) == [name]  # type: ignore[attr-defined]
 
 
 def test_accounts_are_listed_with_what_is_missing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

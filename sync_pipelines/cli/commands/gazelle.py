@@ -98,7 +98,7 @@ def sync(
 
     _account(account)
     summary: list[dict[str, Any]] = []
-    with dagster_session() as session:
+    with dagster_session(vendor="gazelle") as session:
         from sync_pipelines.orchestration.launch import run_stream_here
 
         for stream in VENDOR.streams:

@@ -97,7 +97,7 @@ def cancel(account: Account, requests: Requests) -> None:
 
 def _run(name: str, config: dict[str, Any]) -> dict[str, Any]:
     """Runs one of our jobs on the instance; answers its run id and numbers."""
-    with dagster_session() as session:
+    with dagster_session(vendor="sendcloud") as session:
         from sync_pipelines.orchestration import tags
         from sync_pipelines.orchestration.launch import QUIET, process_identity, reason
 

@@ -46,7 +46,7 @@ def sync(
     if window and full:
         raise ConfigError("--full reads everything; leave out --from and --to")
     chosen = one_of("--lane", lane, Lane)
-    with dagster_session() as session, _display(f"{stream} of {account}") as show:
+    with dagster_session(vendor=vendor.name) as session, _display(f"{stream} of {account}") as show:
         from sync_pipelines.orchestration.launch import run_stream_here
 
         ended = run_stream_here(

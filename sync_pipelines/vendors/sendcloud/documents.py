@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from psycopg import Connection
-from pypdf import PdfReader, PdfWriter
-from pypdf.errors import PyPdfError
 
 from sync_pipelines.core.errors import DataError
 from sync_pipelines.vendors.sendcloud.client import File
@@ -96,6 +94,9 @@ def merge(documents: Iterable[Document]) -> bytes:
     Raises:
         DataError: One of them is not a PDF, or there are none.
     """
+    from pypdf import PdfReader, PdfWriter
+    from pypdf.errors import PyPdfError
+
     writer = PdfWriter()
     count = 0
     for document in documents:
