@@ -39,7 +39,7 @@ demo: setup
 	@$(BIN)/sync-pipelines demo
 
 test: setup
-	@$(BIN)/python -m pytest -m "not e2e" $(TESTS)
+	@$(BIN)/python -m pytest -m "not e2e" -n auto --maxprocesses 4 --dist worksteal $(TESTS)
 
 up: setup
 	@$(BIN)/sync-pipelines up $(if $(SYNC_PIPELINES_CONFIG)$(wildcard accounts.yaml),,--sandbox)
