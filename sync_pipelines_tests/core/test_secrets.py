@@ -82,6 +82,7 @@ def test_the_wrong_master_key_is_named(secrets, database):
         ("not base64!", "key 1 is not base64"),
         (OLD + ",c2hvcnQ=", "key 2 has 5 bytes instead of 32"),
     ],
+    ids=["unset", "empty", "not base64", "short"],
 )
 def test_a_wrong_master_key_variable_says_what_to_do(text, message):
     with pytest.raises(ConfigError, match=message) as caught:

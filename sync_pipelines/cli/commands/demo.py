@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import httpx
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sync_pipelines.cli import output
 from sync_pipelines.cli.sandboxed import with_sandbox_accounts
@@ -52,16 +54,36 @@ def _passes(environment: Environment) -> Iterator[dict[str, Any]]:
     from sync_pipelines.registry import all_vendors, modules
 
     config = load_config(environment.config_path)
-    with dagster_session(environment) as session:
-        for vendor in all_vendors():
-            for account in config.account_ids(vendor.account_vendors):
-                for stream in vendor.streams:
-                    if not stream.reads_from(account):
-                        continue
-                    ended = run_stream_here(session.definitions, session.instance, vendor, stream, account)
-                    yield _row(stream.key, account, ended)
+    streams = [
+        (vendor, stream, account)
+        for vendor in all_vendors()
+        for account in config.account_ids(vendor.account_vendors)
+        for stream in vendor.streams
+        if stream.reads_from(account)
+    ]
+    with dagster_session(environment) as session, _progress(len(streams)) as show:
+        for vendor, stream, account in streams:
+            show(f"{stream.key} of {account}")
+            ended = run_stream_here(session.definitions, session.instance, vendor, stream, account)
+            yield _row(stream.key, account, ended)
+        show("the fan-out")
         for module in modules("demo"):
             yield from module.rounds(session.definitions, session.instance, config)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], None]]:
+    """Shows what runs now; a terminal's line moves, elsewhere each step is a line."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if output.is_json:
+        yield lambda _: None
+    elif not console.is_terminal:
+        yield output.note
+    else:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("", total=total, completed=-1)
+            yield lambda what: bar.update(task, description=what, advance=1)
 
 
 def _row(stream: str, account: str, ended: Any) -> dict[str, Any]:
