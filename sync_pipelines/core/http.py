@@ -316,7 +316,8 @@ class HttpClient:
                 raw.close()
         except (httpx.TransportError, httpx.DecodingError) as error:
             sent = not isinstance(error, _NOT_SENT)
-            what = f"{call.place} broke off" if sent else f"no connection to {self._base.host}"
+            where = f"{self._base.host}:{self._base.port}" if self._base.port else self._base.host
+            what = f"{call.place} broke off" if sent else f"no connection to {where}; is the account's base_url right?"
             lost = TransientError(f"{self.account}: {what} ({type(error).__name__})", account=self.account, status=status)
             raise _Repeatable(lost, is_harmless=not sent) from error
         finally:
