@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
 	--no-emit-find-links --no-header
 
-.PHONY: setup demo test up lint types bench e2e soak clean lock
+.PHONY: setup demo test up lint types docs bench e2e soak clean lock
 
 setup: $(INSTALLED)
 
@@ -51,6 +51,10 @@ lint: setup
 
 types: setup
 	@$(BIN)/mypy
+
+# The reference pages, from models and tables.
+docs: setup
+	@$(BIN)/python -m sync_pipelines.reference
 
 # Browser tests: Chromium on the PATH or in CHROME_BIN.
 e2e: $(VENV)/.installed-e2e
