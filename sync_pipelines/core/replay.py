@@ -64,4 +64,4 @@ def rehearse(
         raws = stream.records(page.body, page.source)
         records, _ = storer.parse(raws, source=page.source, received_at=page.received_at)
         with database.transaction() as connection:
-            yield from preview(connection, stream.table, records, account=account)
+            yield from preview(connection, stream.table, records, account=account, version_is_read_time=stream.version_is_read_time)

@@ -116,6 +116,24 @@ class Sweep:
     reach: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class Reconciling:
+    """How a stream is compared with the vendor's own list; see `reconciling.reconcile_stream`.
+
+    Attributes:
+        every: Age of the last comparison at which the daily job makes another one; ``None``: only on demand.
+        reach: How far back a windowed stream is compared, unless a window is asked for.
+        listed_by: Columns of the row that hold the time by which the vendor lists a windowed stream; the first that is not null.
+        read: Lists the vendor's records for comparison, by window or, with ``None``, all of them; where reading ``changed`` or
+            ``everything`` leaves something out or has effects of its own.
+    """
+
+    every: timedelta | None = timedelta(days=1)
+    reach: timedelta = timedelta(days=7)
+    listed_by: tuple[str, ...] = ("version",)
+    read: Callable[[Any, Window | None, str | None], Iterator[Page]] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stream(Generic[ClientT]):
     """One vendor collection kept in one table and its child tables.
@@ -143,6 +161,7 @@ class Stream(Generic[ClientT]):
         freshness: Age of the last success that is a failure.
         sweeps: Regular re-reads in a lower lane.
         deletes: When absent records become tombstones.
+        reconciling: How our rows are compared with the vendor's own list; ``None`` where there is no list.
         retry_queue: Queue that retries dead letters of this stream by itself; ``None`` for none.
         max_runtime: A run of this stream is stopped after this time.
         kinds: Dagster kinds shown on the asset.
@@ -170,6 +189,7 @@ class Stream(Generic[ClientT]):
     freshness: timedelta = timedelta(hours=1)
     sweeps: tuple[Sweep, ...] = ()
     deletes: DeletePolicy = field(default_factory=DeletePolicy)
+    reconciling: Reconciling | None = field(default_factory=Reconciling)
     retry_queue: RetryQueue | None = None
     max_runtime: timedelta = timedelta(minutes=20)
     kinds: frozenset[str] = frozenset({"postgres"})

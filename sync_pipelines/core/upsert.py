@@ -203,7 +203,9 @@ class Change:
     is_new: bool
 
 
-def preview(connection: Connection[Any], table: Table, records: Iterable[Record], *, account: str) -> list[Change]:
+def preview(
+    connection: Connection[Any], table: Table, records: Iterable[Record], *, account: str, version_is_read_time: bool = False
+) -> list[Change]:
     """What `upsert` with ``compare_columns`` would change in the parent table; writes nothing but its temporary table.
 
     Args:
@@ -211,6 +213,7 @@ def preview(connection: Connection[Any], table: Table, records: Iterable[Record]
         table: Made by `tables.vendor_table`.
         records: At most a few pages.
         account: ``vendor/name``.
+        version_is_read_time: As for `upsert`.
     """
     newest: dict[tuple[Any, ...], Record] = {}
     for record in records:
@@ -219,7 +222,7 @@ def preview(connection: Connection[Any], table: Table, records: Iterable[Record]
     statements = _statements(table)
     with connection.cursor() as cursor:
         statements.fill_stage(cursor, newest.values())
-        rows = cursor.execute(statements.changes, {"account": account}).fetchall()
+        rows = cursor.execute(statements.changes(_Guard(version_is_read_time, columns=True)), {"account": account}).fetchall()
         cursor.execute(statements.empty_stage)
     return [statements.change(row) for row in rows]
 
@@ -369,7 +372,7 @@ class _Writer:
             if changed:
                 columns = [list(column) for column in zip(*changed, strict=True)]
                 cursor.execute(statements.prune(parent_key), [*columns, self.account])
-            cursor.execute(statements.merge_child, {"account": self.account, "run_id": self.run_id, "now": self.now})
+            cursor.execute(statements.merge_child(self.guard), {"account": self.account, "run_id": self.run_id, "now": self.now})
             cursor.execute(statements.empty_stage)
 
 
@@ -381,14 +384,12 @@ class _Guard:
     columns: bool
 
     def condition(self, typed: Sequence[str], json_columns: frozenset[str]) -> LiteralString:
-        newer: LiteralString = "t.version < s.version"
-        if self.read_time:
-            newer += " AND (t.content_hash <> s.content_hash OR t.deleted_at IS NOT NULL)"
         differs: LiteralString = "t.content_hash <> s.content_hash"
         if self.columns:
-            for name in typed:
-                cast = "::jsonb" if name in json_columns else ""
-                differs += f' OR t."{name}" IS DISTINCT FROM s."{name}"{cast}'
+            differs += _columns_differ(typed, json_columns)
+        newer: LiteralString = "t.version < s.version"
+        if self.read_time:
+            newer += f" AND ({differs} OR t.deleted_at IS NOT NULL)"
         return f"({newer}) OR (t.version = s.version AND t.deleted_at IS NULL AND ({differs}))"
 
 
@@ -414,12 +415,9 @@ class _Statements:
         self.current_keys = SQL(
             "SELECT {keys} FROM {stage} s JOIN {stored} WHERE s.version = t.version AND t.deleted_at IS NULL"
         ).format(keys=self._key_texts("t"), stage=self._stage, stored=self._stored())
-        child_differs: LiteralString = "t.version <> s.version OR t.content_hash <> s.content_hash"
-        self.merge_child = self._insert(child_differs, child_differs)
         self.count_stale = SQL("SELECT count(*) FROM {stage} s JOIN {stored} WHERE {stale}").format(
             stage=self._stage, stored=self._stored(), stale=SQL(_STALE)
         )
-        self.changes = self._changes()
         self.bury = self._bury()
 
     def stage_row(self, key: tuple[Any, ...], row: Mapping[str, Any], raw: bytes, version: datetime, digest: bytes) -> list[Any]:
@@ -503,6 +501,18 @@ class _Statements:
         """Writes staged rows that are not stored yet; answers keys as text and whether each was new."""
         return self._once("insert", guard, self._insert_missing)
 
+    def merge_child(self, guard: _Guard) -> Composed:
+        """Writes staged child rows that are missing or different; the parent has decided that they are the ones to be kept."""
+        return self._once("merge child", guard, self._merge_child)
+
+    def _merge_child(self, guard: _Guard) -> Composed:
+        differs: LiteralString = "t.version <> s.version OR t.content_hash <> s.content_hash"
+        on_conflict = differs
+        if guard.columns:
+            differs += _columns_differ(self._typed, self._json)
+            on_conflict += _columns_differ(self._typed, frozenset())
+        return self._insert(differs, on_conflict)
+
     def _once(self, name: str, guard: _Guard, compose: Callable[[_Guard], Composed]) -> Composed:
         if (name, guard) not in self._composed:
             self._composed[name, guard] = compose(guard)
@@ -574,7 +584,11 @@ class _Statements:
             guard=SQL(guard.replace("s.", "excluded.")),
         )
 
-    def _changes(self) -> Composed:
+    def changes(self, guard: _Guard) -> Composed:
+        """Keys, old and new columns of staged rows that the guard lets through, and whether each is new."""
+        return self._once("changes", guard, self._changes)
+
+    def _changes(self, guard: _Guard) -> Composed:
         names = (*self._typed, "version")
         old = SQL(", ").join(SQL("t.{}").format(Identifier(name)) for name in names)
         new = SQL(", ").join(SQL("s.{}::jsonb" if name in self._json else "s.{}").format(Identifier(name)) for name in names)
@@ -588,7 +602,7 @@ class _Statements:
             stage=self._stage,
             target=self._target,
             stored=self._stored(),
-            differs=SQL("({})").format(SQL(_Guard(read_time=False, columns=True).condition(self._typed, self._json))),
+            differs=SQL("({})").format(SQL(guard.condition(self._typed, self._json))),
         )
 
     def _bury(self) -> Composed:
@@ -599,6 +613,15 @@ class _Statements:
             " deleted_at = coalesce(t.deleted_at, excluded.deleted_at), synced_at = excluded.synced_at, run_id = excluded.run_id"
             " WHERE t.version < excluded.version OR (t.version = excluded.version AND t.deleted_at IS NULL)"
         ).format(target=self._target, names=_names(names), places=SQL(", ").join([SQL("%s")] * len(names)), key=_names(self.key))
+
+
+def _columns_differ(typed: Sequence[str], staged_as_text: frozenset[str]) -> LiteralString:
+    """`` OR …`` for each typed column of the stored row ``t`` and the staged row ``s``."""
+    differs: LiteralString = ""
+    for name in typed:
+        cast = "::jsonb" if name in staged_as_text else ""
+        differs += f' OR t."{name}" IS DISTINCT FROM s."{name}"{cast}'
+    return differs
 
 
 _STALE: LiteralString = "s.version < t.version OR (s.version = t.version AND t.deleted_at IS NOT NULL)"

@@ -79,13 +79,19 @@ class OrdersReader:
         """Counts of all calls."""
         return self.client.stats
 
-    def changed(self, window: Window, token: str | None) -> Iterator[Page]:
-        """Pages of orders changed within a window, oldest first; see `stream.Stream`."""
+    def changed(self, window: Window, token: str | None, *, is_whole: bool = False) -> Iterator[Page]:
+        """Pages of orders changed within a window, oldest first; see `stream.Stream`.
+
+        Args:
+            window: Time of change.
+            token: Where to go on.
+            is_whole: Read the lines of every order, also of those whose stored row has this version; only v0 leaves them out.
+        """
         at = msgspec.json.decode(token, type=_Token) if token else _Token()
         while True:
             found, at = self._list(window, at)
             following = _Token(found.next_token, 0, at.is_open, at.restarts) if found.next_token else None
-            yield from self._pages(window, at, found, following)
+            yield from self._pages(window, at, found, following, is_whole=is_whole)
             if following is None:
                 return
             at = following
@@ -149,12 +155,13 @@ class OrdersReader:
                 body=refused.body,
             ) from refused
 
-    def _pages(self, window: Window, at: _Token, found: OrderList, following: _Token | None) -> Iterator[Page]:
+    def _pages(self, window: Window, at: _Token, found: OrderList, following: _Token | None, *, is_whole: bool) -> Iterator[Page]:
         request = f"orders changed {window}"
         if self.settings.orders_api is OrdersApi.V2026:
             yield Page(self._body(found.orders, found.rest), "2026-01-01", request, _encoded(following), found.until)
             return
-        unknown = self._unknown(found.orders)
+        # Known orders are left out when a page is read again, so its chunks begin anew; if none is, they go on.
+        unknown = found.orders[at.chunk * ORDERS_PER_CHUNK :] if is_whole else self._unknown(found.orders)
         chunks = [unknown[start : start + ORDERS_PER_CHUNK] for start in range(0, len(unknown), ORDERS_PER_CHUNK)] or [[]]
         for number, chunk in enumerate(chunks, start=1):
             whole = [order | {"OrderItems": self._lines(order["AmazonOrderId"])} for order in chunk]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from sync_pipelines.core.dead_letters import RetryQueue
-from sync_pipelines.core.stream import Page, Stream
+from sync_pipelines.core.stream import Page, Reconciling, Stream
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.amazon import mapping, reader, tables
 from sync_pipelines.vendors.amazon.reader import OrdersReader
@@ -20,6 +20,12 @@ def _changed(client: OrdersReader, window: Window, token: str | None) -> Iterato
     return client.changed(window, token)
 
 
+def _listed(client: OrdersReader, window: Window | None, token: str | None) -> Iterator[Page]:
+    if window is None:
+        raise ValueError("Amazon lists orders by time of change only")
+    return client.changed(window, token, is_whole=True)
+
+
 orders: Stream[Any] = Stream(
     key="amazon/orders",
     table=tables.orders,
@@ -30,6 +36,7 @@ orders: Stream[Any] = Stream(
     key_of=mapping.key_of,
     changed=_changed,
     fetch_one=lambda client, key: client.one(key),
+    reconciling=Reconciling(read=_listed),
     overlap=timedelta(minutes=10),
     # Amazon keeps the last two minutes back; half a minute more for clocks that differ (facts §4.1).
     safety_lag=timedelta(minutes=2, seconds=30),

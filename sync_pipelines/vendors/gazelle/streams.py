@@ -16,7 +16,7 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import Table
 
-from sync_pipelines.core.stream import DeletePolicy, Deletes, Page, ParseContext, Stream, WriteContext
+from sync_pipelines.core.stream import DeletePolicy, Deletes, Page, ParseContext, Reconciling, Stream, WriteContext
 from sync_pipelines.core.upsert import Record
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.gazelle import rows, selections, tables
@@ -162,6 +162,7 @@ timeline_entries: Stream[Reader] = Stream(
     everything=lambda reader, token: reader.whole_timeline(token),
     version_is_read_time=True,
     overlap=LATE_EDITS,
+    reconciling=Reconciling(listed_by=("occurred_at",)),
     # The vendor has no upper bound to ask for: a cut window would read everything after it as well.
     slice=timedelta(days=36_500),
     cron=None,

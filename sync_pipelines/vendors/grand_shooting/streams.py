@@ -14,7 +14,7 @@ from psycopg import Connection
 
 from sync_pipelines.core.errors import ContractError
 from sync_pipelines.core.jsons import decode_json
-from sync_pipelines.core.stream import DeletePolicy, Deletes, Page, ParseContext, Stream, Sweep, WriteContext
+from sync_pipelines.core.stream import DeletePolicy, Deletes, Page, ParseContext, Reconciling, Stream, Sweep, WriteContext
 from sync_pipelines.core.upsert import Record
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.grand_shooting.client import GrandShootingClient, ReferencePage
@@ -123,6 +123,7 @@ REFERENCES: Stream[GrandShootingClient] = Stream(
     fetch_one=fetch_one,
     before_store=revive,
     after_store=note_changes,
+    reconciling=Reconciling(listed_by=("changed_at", "version")),
     overlap=A_DAY,
     slice=timedelta(days=36_500),
     freshness=timedelta(hours=2),

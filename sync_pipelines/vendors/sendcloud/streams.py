@@ -16,7 +16,7 @@ import msgspec
 
 from sync_pipelines.core.dead_letters import RetryQueue
 from sync_pipelines.core.errors import AuthError, DataError, RemoteError, Throttled
-from sync_pipelines.core.stream import Page, Stream, Sweep
+from sync_pipelines.core.stream import Page, Reconciling, Stream, Sweep
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.sendcloud import mapping, matching, tables
 from sync_pipelines.vendors.sendcloud.client import ListPage, SendCloudClient
@@ -88,6 +88,13 @@ def changed_parcels(client: SendCloudClient, window: Window, token: str | None) 
     }
     v2: Lists = {"v2": lambda cursor: _v2_pages(client, window, cursor)}
     return _v3_or_v2(v3, v2, token)
+
+
+def one_parcel(client: SendCloudClient, key: str) -> Page:
+    """The parcel with this id, read anew; an empty page if it is gone."""
+    body = client.parcel(int(key))
+    parcels = [msgspec.json.decode(body, type=dict[str, msgspec.Raw])["parcel"]] if body else []
+    return Page(msgspec.json.encode({"parcels": parcels}), mapping.V2, "GET /v2/parcels/{id}")
 
 
 def _v3_or_v2(v3: Lists, v2: Lists, token: str | None) -> Iterator[Page]:
@@ -193,6 +200,7 @@ orders = Stream[SendCloudClient](
     cron="*/15 * * * *",
     freshness=timedelta(hours=1),
     sweeps=(Sweep("nightly", "30 2 * * *", timedelta(days=30)),),
+    reconciling=Reconciling(listed_by=("order_updated_at", "order_created_at")),
     retry_queue=RETRY_QUEUE,
     max_runtime=timedelta(minutes=20),
 )
@@ -205,6 +213,7 @@ parcels = Stream[SendCloudClient](
     parse=mapping.parse_parcel,
     key_of=mapping.parcel_key_of,
     changed=changed_parcels,
+    fetch_one=one_parcel,
     after_store=matching.follow_parcels,
     overlap=timedelta(minutes=10),
     slice=timedelta(days=30),

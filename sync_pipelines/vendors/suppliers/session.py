@@ -102,8 +102,13 @@ class Session:
         """Counts of calls."""
         return self.client.stats
 
-    def read(self, table: str, token: str | None) -> Iterator[Page]:
+    def read(self, table: str, token: str | None, *, is_stored: bool = True) -> Iterator[Page]:
         """All pages of a table's feeds, as far as the quota goes.
+
+        Args:
+            table: Its name.
+            token: Where to go on.
+            is_stored: Whoever reads stores every page, so that what was read whole counts as fresh.
 
         Raises:
             Throttled: Every feed that is not finished has used up its window; ``retry_at`` is the first to open again.
@@ -138,8 +143,10 @@ class Session:
             if not read:
                 continue
             yield self._page(feed, [listing for _, listing in read], step.scope, todo)
-            self._whole(table, feed, [step for step, listing in read if listing.is_last])
-        brake.judge(self.context)
+            if is_stored:
+                self._whole(table, feed, [step for step, listing in read if listing.is_last])
+        if is_stored:
+            brake.judge(self.context)
         if blocked:
             raise min(blocked.values(), key=lambda error: error.retry_at)
         if failures:

@@ -10,7 +10,7 @@ import msgspec
 
 from sync_pipelines.core.errors import DataError
 from sync_pipelines.core.jsons import Json, decode_json
-from sync_pipelines.core.stream import DeletePolicy, Deletes, ParseContext, Stream
+from sync_pipelines.core.stream import DeletePolicy, Deletes, ParseContext, Reconciling, Stream
 from sync_pipelines.core.upsert import Record
 from sync_pipelines.vendors.suppliers import session, storing, tables
 from sync_pipelines.vendors.suppliers.connector import OrderMapping, Origin
@@ -75,6 +75,9 @@ def _stream(table: str) -> Stream[Session]:
         cron=None,
         freshness=freshness,
         deletes=GONE,
+        reconciling=Reconciling(
+            every=timedelta(days=7), read=lambda reading, _, token: reading.read(table, token, is_stored=False)
+        ),
         max_runtime=MAX_RUNTIME,
     )
 
@@ -143,6 +146,7 @@ ORDERS: Stream[Session] = Stream(
     key_of=lambda raw, source: source.rsplit("/", 1)[-1],
     everything=lambda reading, token: reading.read_orders(token),
     after_store=storing.AFTER["orders"],
+    reconciling=None,
     version_is_read_time=True,
     cron=None,
     freshness=timedelta(hours=6),
@@ -156,6 +160,7 @@ ORDER_TRACKING: Stream[Session] = Stream(
     parse=_parse_parcel,
     key_of=lambda raw, source: source.rsplit("/", 1)[-1],
     everything=lambda reading, token: reading.read_orders(token),
+    reconciling=None,
     version_is_read_time=True,
     cron=None,
     freshness=timedelta(hours=6),
