@@ -2,7 +2,7 @@
 
 Comparing and repairing are one act: each listed page goes through the guarded upsert with every column and child row compared, and
 what that writes was missing or different. In a dry run the same is rolled back. Rows in the compared scope that were not listed are
-asked for one by one where the vendor allows it; those it does not know are reported and never touched.
+asked for one by one where the vendor allows it; those it does not know are reported, never touched.
 
 Each page is one transaction with its verdicts and the token of the next page, so a quota that is used up for long, or a crash, costs
 nothing: the next comparison goes on there.
@@ -27,9 +27,9 @@ from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import ConfigError, ContractError, DataError, Throttled
 from sync_pipelines.core.reconciliation import REPAIRABLE, REPORTED, Reconciliation, Verdict
 from sync_pipelines.core.store import Storer, letter_key
+from sync_pipelines.core.stored_rows import EVERYTHING, StoredRow, StoredRows
 from sync_pipelines.core.stream import Deletes, Page, Reconciling, Stream
 from sync_pipelines.core.sync import Client, exclusive
-from sync_pipelines.core.stored_rows import EVERYTHING, StoredRow, StoredRows
 from sync_pipelines.core.tables import SYNC_SCHEMA, instant, metadata
 from sync_pipelines.core.totals import Status
 from sync_pipelines.core.upsert import Record
@@ -65,7 +65,7 @@ compared_keys_table = Table(
 )
 
 MOST_LOOK_UPS = 200
-"""Unlisted rows asked for one by one; if there are more, the vendor's list is doubted rather than our rows, and none is asked for."""
+"""Unlisted rows asked for one by one; if there are more, the list is doubted rather than our rows, and none is asked for."""
 
 _CLOCKS_MAY_DIFFER = timedelta(hours=1)
 

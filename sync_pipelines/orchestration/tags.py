@@ -14,6 +14,7 @@ PROCESS = "sync/process"
 """Who executes a run outside the run launcher: ``host:pid:start``; lets the boot sweep tell a dead one."""
 MAX_RUNTIME = "dagster/max_runtime"
 BACKFILL = "dagster/backfill"
+PRIORITY = "dagster/priority"
 
 
 def exclusive(stream_key: str, account: str, lane_group: str) -> str:

@@ -13,6 +13,7 @@ from sync_pipelines.core.errors import ConfigError
 from sync_pipelines.core.runtime import Runtime
 from sync_pipelines.orchestration import partitions, tags
 from sync_pipelines.orchestration.assets import stream_assets
+from sync_pipelines.orchestration.reconciling import reconcile_check, reconcile_job, reconcile_schedule
 from sync_pipelines.orchestration.schedules import is_active, job_name, op_config, runtime, stream_schedules
 from sync_pipelines.vendors.gazelle.nightly import due_night, is_thorough
 from sync_pipelines.vendors.gazelle.vendor import VENDOR
@@ -74,4 +75,12 @@ def _zone(opened: Runtime, account: str) -> ZoneInfo:
 
 _jobs, _schedules = stream_schedules(VENDOR)
 
-defs = Definitions(assets=[*stream_assets(VENDOR)], jobs=_jobs, schedules=_schedules, sensors=[nightly_sensor(_jobs)])
+_reconcile = reconcile_job(VENDOR)
+
+defs = Definitions(
+    assets=[*stream_assets(VENDOR)],
+    asset_checks=[reconcile_check(VENDOR)],
+    jobs=[*_jobs, _reconcile],
+    schedules=[*_schedules, reconcile_schedule(VENDOR, _reconcile)],
+    sensors=[nightly_sensor(_jobs)],
+)
