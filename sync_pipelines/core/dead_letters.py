@@ -253,6 +253,10 @@ def counts(connection: Connection[Any], *, account: str | None = None, subject: 
     return dict(rows)
 
 
-def purge_resolved(connection: Connection[Any], before: datetime) -> int:
-    """Deletes letters resolved before an instant; returns how many."""
-    return connection.execute("DELETE FROM sync.dead_letters WHERE state = 'resolved' AND resolved_at < %s", [before]).rowcount
+def purge_resolved(connection: Connection[Any], before: datetime, *, most: int) -> int:
+    """Deletes at most ``most`` letters resolved before an instant; returns how many."""
+    return connection.execute(
+        "DELETE FROM sync.dead_letters WHERE id IN (SELECT id FROM sync.dead_letters"
+        " WHERE state = 'resolved' AND resolved_at < %s ORDER BY id LIMIT %s)",
+        [before, most],
+    ).rowcount

@@ -4,7 +4,7 @@ Comparing and repairing are one act: each listed page goes through the guarded u
 what that writes was missing or different. In a dry run the same is rolled back. Rows in the compared scope that were not listed are
 asked for one by one where the vendor allows it; those it does not know are reported, never touched.
 
-Each page is one transaction with its verdicts and the token of the next page, so a quota that is used up for long, or a crash, costs
+Each page is one transaction with its verdicts and the token of the next page, so a quota that is used up, or a crash, costs
 nothing: the next comparison goes on there.
 """
 

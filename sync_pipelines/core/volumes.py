@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import date, datetime
 from typing import Any
 
 from psycopg import Connection
@@ -48,6 +51,78 @@ daily_volumes_table = Table(
     schema=SYNC_SCHEMA,
     comment="Runs and volumes of each stream and account by day, kept without limit",
 )
+
+roll_ups_table = Table(
+    "roll_ups",
+    metadata,
+    Column("name", Text, primary_key=True),
+    instant("through", nullable=False, comment="Everything that ended before is counted"),
+    schema=SYNC_SCHEMA,
+    comment="How far the run history has been counted",
+)
+
+
+@dataclass(slots=True)
+class Volume:
+    """What the runs of one stream (or job) and account did on one UTC day; the fields are those of ``sync.daily_volumes``."""
+
+    day: date
+    account: str
+    stream: str
+    complete: int = 0
+    partial: int = 0
+    failed: int = 0
+    canceled: int = 0
+    duration_s: float = 0
+    fetched: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    stale: int = 0
+    deleted: int = 0
+    dead_lettered: int = 0
+    api_calls: int = 0
+    throttled: int = 0
+    waited_s: float = 0
+
+
+NUMBERS = tuple(field.name for field in fields(Volume))[3:]
+"""The columns that add up."""
+
+_NAMES = ", ".join(field.name for field in fields(Volume))
+_PLACES = ", ".join(f"%({field.name})s" for field in fields(Volume))
+_ADD = (
+    f"insert into sync.daily_volumes as v ({_NAMES}) values ({_PLACES}) on conflict (day, account, stream) do update set "  # noqa: S608
+    + ", ".join(f"{name} = v.{name} + excluded.{name}" for name in NUMBERS)
+)
+
+
+def counted_through(connection: Connection[Any]) -> datetime | None:
+    """Until when the run history is counted, locked for the caller's transaction; ``None`` before the first time."""
+    row = connection.execute("select through from sync.roll_ups where name = 'daily_volumes' for update").fetchone()
+    return row[0] if row else None
+
+
+def count_through(connection: Connection[Any], through: datetime) -> None:
+    """Notes, in the transaction that counts them, that all runs that ended before ``through`` are counted."""
+    connection.execute(
+        "insert into sync.roll_ups (name, through) values ('daily_volumes', %s)"
+        " on conflict (name) do update set through = excluded.through",
+        [through],
+    )
+
+
+def add_volumes(connection: Connection[Any], volumes: Iterable[Volume]) -> None:
+    """Adds to the days' counts."""
+    with connection.cursor() as cursor:
+        cursor.executemany(_ADD, [asdict(volume) for volume in volumes])
+
+
+def replace_day(connection: Connection[Any], day: date, volumes: Iterable[Volume]) -> None:
+    """Puts a day's counts in the place of those it had."""
+    connection.execute("delete from sync.daily_volumes where day = %s", [day])
+    add_volumes(connection, volumes)
+
 
 _COUNT = """
 insert into sync.hourly_volumes as v (hour, subject, received, processed, failed, dropped)

@@ -83,7 +83,10 @@ def reconcile_check(vendor: Vendor) -> AssetChecksDefinition:
         selected = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
         opened = engine.runtime
         accounts = opened.account_ids(vendor.account_vendors)
-        wanted = [stream for stream in compared_streams(vendor) if stream.key in selected & set(config.streams or selected)]
+        # What comes along with other records is declared after them and compared before, or it would be mended unseen.
+        wanted = [
+            stream for stream in reversed(compared_streams(vendor)) if stream.key in selected & set(config.streams or selected)
+        ]
         failures: list[str] = []
         for account in [config.account] if config.account else accounts:
             failures += _compare_account(vendor, wanted, account, config, engine, context)
@@ -138,10 +141,9 @@ def _log(found: Reconciliation | None, stream: Stream[Any], account: str, contex
     if found is None:
         context.log.info("%s of %s: nothing has been read yet that could be compared", stream.key, account)
         return
-    context.log.info(
-        "%s of %s, %s: %s equal, %s newer, %s repaired, %s different; %s calls, %.0f s waited",
-        stream.key, account, found.scope, found.equal, found.newer, found.repaired, found.different, found.api_calls, found.waited_s,
-    )  # fmt: skip
+    numbers = (found.equal, found.newer, found.repaired, found.different, found.api_calls, found.waited_s)
+    text = "%s of %s, %s: %s equal, %s newer, %s repaired, %s different; %s calls, %.0f s waited"
+    context.log.info(text, stream.key, account, found.scope, *numbers)
     if found.status is Status.PARTIAL:
         context.log.warning("stopped cleanly: %s; the next comparison goes on where this one stopped", found.stopped_because)
 

@@ -44,9 +44,8 @@ def vendor() -> ToyVendor:
 @pytest.fixture
 def things(database: Database, vendor: ToyVendor) -> Database:
     create_tables(database)
-    sync_stream(
-        STREAM, database=database, account=ACCOUNT, client=vendor, run_id="sync", settings=None, request=Request(Mode.WINDOW, window=WINDOW)
-    )  # fmt: skip
+    whole = Request(Mode.WINDOW, window=WINDOW)
+    sync_stream(STREAM, database=database, account=ACCOUNT, client=vendor, run_id="sync", settings=None, request=whole)
     return database
 
 

@@ -33,6 +33,26 @@ def upgrade() -> None:
         COMMENT ON COLUMN sync.comparisons.next_token IS 'Where the vendor''s list goes on; null before its first page is compared';
         COMMENT ON COLUMN sync.comparisons.is_listed IS 'The vendor''s list is read to its end';
         COMMENT ON COLUMN sync.comparisons.noted IS 'Rows in compared_keys, to notice that those were lost';
+        CREATE TABLE sync.roll_ups (
+            name TEXT NOT NULL,
+            through TIMESTAMP WITH TIME ZONE NOT NULL,
+            PRIMARY KEY (name)
+        );
+        COMMENT ON TABLE sync.roll_ups IS 'How far the run history has been counted';
+        COMMENT ON COLUMN sync.roll_ups.through IS 'Everything that ended before is counted';
+        CREATE TABLE sync.erasures (
+            id BIGINT GENERATED ALWAYS AS IDENTITY,
+            erased_at TIMESTAMP WITH TIME ZONE NOT NULL,
+            account TEXT NOT NULL,
+            rule TEXT NOT NULL,
+            place TEXT NOT NULL,
+            rows BIGINT NOT NULL,
+            run_id TEXT NOT NULL,
+            PRIMARY KEY (id)
+        );
+        COMMENT ON TABLE sync.erasures IS 'Personal data erased by rule: when, where and how much, never what; kept without limit';
+        COMMENT ON COLUMN sync.erasures.rule IS 'Why it had to go';
+        COMMENT ON COLUMN sync.erasures.place IS 'Table it was erased from';
         CREATE UNLOGGED TABLE sync.compared_keys (
             account TEXT NOT NULL,
             stream TEXT NOT NULL,
@@ -50,7 +70,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(
         """
-        DROP TABLE sync.compared_keys; DROP TABLE sync.comparisons;
+        DROP TABLE sync.compared_keys; DROP TABLE sync.comparisons; DROP TABLE sync.erasures; DROP TABLE sync.roll_ups;
         ALTER TABLE sync.reconciliations DROP COLUMN parts; ALTER TABLE sync.reconciliations DROP COLUMN newer
         """
     )

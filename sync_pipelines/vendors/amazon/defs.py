@@ -26,6 +26,7 @@ from dagster import (
 )
 from pydantic import Field
 
+from sync_pipelines.core import erasures
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.errors import StreamBusy, SyncError, TransientError
 from sync_pipelines.core.totals import Status
@@ -118,7 +119,13 @@ def backfill_reports(context: OpExecutionContext, config: BulkConfig, engine: En
 def erase_personal_data(context: OpExecutionContext, config: AccountConfig, engine: Engine) -> None:
     """See `retention.erase_persons`."""
     settings = engine.runtime.account(config.account, Lane.BACKFILL).settings
-    erased = erase_persons(engine.runtime.database, config.account, settings, now=datetime.now(UTC))
+    database = engine.runtime.database
+    erased = erase_persons(database, config.account, settings, now=datetime.now(UTC))
+    places = {"amazon.orders": erased.orders, "sync.archive": erased.pages, "sync.dead_letters": erased.dead_letters}
+    with database.connect() as connection:
+        erasures.record(
+            connection, config.account, f"personal_data_days={settings.personal_data_days}", places, run_id=context.run_id
+        )
     context.add_output_metadata(asdict(erased))
 
 
