@@ -76,7 +76,7 @@ def test_whole_days_counted_again_are_the_same_and_heal_what_was_not_seen_in_tim
 @pytest.mark.usefixtures("three_days")
 def test_purged_runs_leave_their_volumes_and_nothing_else(instance: DagsterInstance, database: Database, tmp_path: Path) -> None:
     history.count_new(instance, database, now=NOON)
-    logs = [tmp_path / "storage" / one.run_id / "compute_logs" for one in instance.get_runs()]
+    logs = [tmp_path / one.run_id / "compute_logs" for one in instance.get_runs()]
     for folder in logs:
         folder.mkdir(parents=True)
     purged = purge_history(instance, NOON - timedelta(hours=2))
