@@ -5,7 +5,6 @@ A declaration is pure: no HTTP server, no database. `sync_pipelines.service.inta
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,4 +74,5 @@ def keys_match(given: str | None, accepted: Iterable[str | None]) -> bool:
 
 def signature_matches(given: str | None, body: bytes, keys: Iterable[str | None]) -> bool:
     """Whether a hexadecimal HMAC-SHA256 of the raw body was made with one of the accepted keys, in time that tells nothing."""
-    return keys_match((given or "").lower(), [hmac.new(key.encode(), body, hashlib.sha256).hexdigest() for key in keys if key])
+    offered = (given or "").lower().encode()
+    return any(hmac.compare_digest(offered, hmac.digest(key.encode(), body, "sha256").hex().encode()) for key in keys if key)
