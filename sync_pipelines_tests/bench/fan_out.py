@@ -1,6 +1,5 @@
 """How fast the fan-out drains and initialises: ``python -m sync_pipelines_tests.bench.fan_out drain|initialise [references]``.
 
-``drain``: against a look-alike without quota in its own process: references a second, and the drain's peak memory.
 ``drain``: a look-alike without quota in a process of its own: references a second, and the drain's peak memory.
 """
 
@@ -87,7 +86,7 @@ def drain(references: int) -> None:
     with _world(references, unlimited=True) as world:
         world.differences("paris")
         started = time.monotonic()
-        totals = world.drain(Limits(linger_s=0.05, max_runtime_s=3600, claim_size=1_000))
+        totals = world.drain(Limits(linger_s=0.05, max_runtime_s=3600))
         seconds = time.monotonic() - started
         done = totals.links["paris"].written
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

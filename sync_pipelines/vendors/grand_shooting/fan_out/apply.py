@@ -7,7 +7,7 @@ repeats calls that are safe to repeat. Within a batch every reference appears on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,8 +48,12 @@ class LinkTotals:
     dead_lettered: int = 0
     bulk_calls: int = 0
     tripped: int = 0
-    newest_lag_s: float = 0.0
     lags_s: list[float] = field(default_factory=list)
+
+    def add(self, other: LinkTotals) -> None:
+        """Counts what another worker of the link did."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 @dataclass
@@ -80,6 +84,7 @@ class Applier:
         bulk_size: References per bulk call.
         claim_size: Tasks claimed at once; several bulk calls share one settlement.
         totals: Counted up.
+        is_first: Whether this worker probes a link that failed; the link's other workers wait for it.
     """
 
     database: Database
@@ -89,6 +94,7 @@ class Applier:
     bulk_size: int
     claim_size: int
     totals: LinkTotals
+    is_first: bool = True
 
     def step(self, worker: str, until: datetime | None = None) -> int:
         """Works one batch; returns how many tasks were claimed. An open circuit claims nothing.
@@ -128,6 +134,8 @@ class Applier:
             return False
         if state.failures == 0:
             return True
+        if not self.is_first:
+            return False
         try:
             self.client(Lane.RETRY).by_refs([_PROBE])
         except Throttled:
@@ -141,7 +149,8 @@ class Applier:
 
     def _trip(self, error: RemoteError) -> None:
         with self.database.connect() as connection:
-            circuits.trip(connection, self.working.id, error)
+            if not circuits.circuit(connection, self.working.id).is_open:
+                circuits.trip(connection, self.working.id, error)
         self.totals.tripped += 1
 
     # -- deciding ---------------------------------------------------------------------------------------------------------------
