@@ -28,6 +28,7 @@ from sync_pipelines.core.intake import Delivery
 from sync_pipelines.core.jsons import decode_json
 from sync_pipelines.core.webhooks import Verdict, WebhookRoute
 from sync_pipelines.service.group_commit import GroupCommit, IntakeFull
+from sync_pipelines.service.local_work import LocalWork
 
 MAX_BODY = 1_048_576
 """Bytes; vendors' webhooks have some kilobytes."""
@@ -88,6 +89,11 @@ class Intake:
         self._webhooks = tuple(webhooks)
         self._settings_of = settings_of
         self._commits: GroupCommit[Delivery, bool] = GroupCommit(self._store, flushers=flushers, max_pending=max_pending)
+        self._local = {
+            webhook.path: LocalWork(database, webhook.work_locally, settings_of)
+            for webhook in self._webhooks
+            if webhook.work_locally is not None
+        }
         self._awake: set[str] = set()
         self._announce = asyncio.Event()
 
@@ -111,15 +117,16 @@ class Intake:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Makes the day partitions and commits as long as the context lasts; for the application's lifespan."""
+        """Makes the day partitions, commits and does local work as long as the context lasts; for the application's lifespan."""
         await run_in_threadpool(self._prepare)
-        announcer = asyncio.create_task(self._announce_work())
+        beside = [asyncio.create_task(work) for work in (self._announce_work(), *(local.run() for local in self._local.values()))]
         try:
             async with self._commits.running():
                 yield
         finally:
-            announcer.cancel()
-            await asyncio.gather(announcer, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def receive(
         self, webhook: WebhookRoute, account: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes
@@ -165,6 +172,8 @@ class Intake:
         if delivery.tasks:
             self._awake.update(spec.name for spec, _ in delivery.tasks)
             self._announce.set()
+            if delivery.route in self._local:
+                self._local[delivery.route].wake(delivery.account)
 
     async def _announce_work(self) -> None:
         while True:
