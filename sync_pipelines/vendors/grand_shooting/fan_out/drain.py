@@ -3,7 +3,7 @@
 Links do not wait for each other: each has its own threads, account, quota and circuit. While one thread of a link waits for an
 answer the other decides and settles, so the quota is never idle for want of work. The drain lingers while work keeps coming,
 so a busy stream does not pay a process start per batch; it is bounded in time and says why it stopped. Killed at any line it
-loses nothing: leases end and another drain takes over.
+loses nothing: the next drain, alone by its lock, takes back what was leased.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sync_pipelines.core.buckets import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import AuthError, LeaseLost, RemoteError, Throttled
 from sync_pipelines.core.http import CallStats
-from sync_pipelines.core.queue import Wakeup, counts
+from sync_pipelines.core.queue import Wakeup, counts, take_back
 from sync_pipelines.core.sync import exclusive
 from sync_pipelines.vendors.grand_shooting.client import GrandShootingClient
 from sync_pipelines.vendors.grand_shooting.fan_out.apply import Applier, LinkTotals
@@ -189,6 +189,8 @@ class _Drain:
         started = time.monotonic()
         with self._setup.database.transaction() as connection:
             register(connection, self._setup.links, self._setup.main)
+            take_back(connection, CHANGES.name, [self._setup.main])
+            take_back(connection, FAN_OUT.name, [working.id for working in self._setup.links])
         with Wakeup(self._setup.database.url, [CHANGES.name, FAN_OUT.name]) as wakeup:
             for worker in self._workers:
                 worker.start()
