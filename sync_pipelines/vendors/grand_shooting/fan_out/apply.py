@@ -113,6 +113,7 @@ class Applier:
         batch = _Batch(tasks, self.client(lane))
         try:
             self._decide(batch)
+            self._intend(batch)
             self._delete(batch)
             self._write(batch)
         except Throttled as error:
@@ -207,6 +208,13 @@ class Applier:
                     text = f"link {self.working.id}: {task.key} was changed at the secondary by somebody else; resend to overwrite"
                     batch.failed.append((task, ForeignChange(text, account=self.working.link.secondary)))
 
+    def _intend(self, batch: _Batch) -> None:
+        """Before anything is created: what a crash would otherwise leave at the secondary unknown."""
+        created = [decision for _, decision in self._writes(batch) if not decision.is_known]
+        if created:
+            with self.database.connect() as connection:
+                replicas.intend(connection, self.working.id, created)
+
     # -- calling ----------------------------------------------------------------------------------------------------------------
 
     def _writes(self, batch: _Batch) -> list[tuple[Task, Decision]]:
@@ -250,9 +258,15 @@ class Applier:
         """Deletes come first, so that a barcode is free before another reference takes it."""
         for task in batch.open_tasks():
             decision = batch.decisions[task.id]
-            if decision.action is Action.DELETE and decision.old_id is not None:
-                batch.client.delete(decision.old_id)
+            if decision.action is Action.DELETE:
+                for number in [decision.old_id] if decision.old_id is not None else self._found(batch, decision):
+                    batch.client.delete(number)
                 batch.done.append((task, decision, None))
+
+    def _found(self, batch: _Batch, decision: Decision) -> list[int]:
+        """The id at the secondary of what may have been created there, if it was."""
+        page = batch.client.by_refs([str(decision.target_ref)])
+        return [int(decode_json(item)["reference_id"]) for item in page.items()]
 
     def _explain(self, client: GrandShootingClient, decision: Decision, error: RemoteError) -> DataError:
         """What stands alone after halving; an EAN conflict names both references."""
