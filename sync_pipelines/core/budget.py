@@ -144,7 +144,9 @@ class Budget:
         self._specs = {spec.name: spec for spec in specs}
         self._database, self._sleep = database, sleep
         now = sql.SQL(now_sql)
-        self._lock_sql, self._save_sql, self._declare_sql = (text.format(now=now) for text in (_LOCK, _SAVE, _DECLARE))
+        self._lock_sql, self._save_sql, self._declare_sql = (
+            text.format(now=now).as_bytes(None) for text in (_LOCK, _SAVE, _DECLARE)
+        )
         self._now_sql = now_sql
         self._declared: set[str] = set()
         self._declaring = threading.Lock()

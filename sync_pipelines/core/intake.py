@@ -60,17 +60,18 @@ delivery_identity_table = Table(
 
 _STORE = """
 with incoming as (
-    select * from unnest(%(identities)b::bytea[], %(lasting)b::interval[], %(accounts)b::text[], %(times)b::timestamptz[],
+    select * from unnest(%(identities)b::bytea[], %(lasting)b::float8[], %(accounts)b::text[], %(times)b::float8[],
                          %(routes)b::text[], %(event_ids)b::text[], %(headers)b::text[], %(sizes)b::integer[], %(bodies)b::bytea[])
         as u (identity, lasting, account, received_at, route, event_id, headers, size, body)
 ), fresh as (
     insert into sync.delivery_identities as known (identity, expires_at)
-    select identity, clock_timestamp() + lasting from incoming order by identity
+    select identity, clock_timestamp() + make_interval(secs => lasting) from incoming order by identity
     on conflict (identity) do update set expires_at = excluded.expires_at where known.expires_at <= clock_timestamp()
     returning identity
 )
 insert into sync.deliveries (account, received_at, identity, route, event_id, headers, size, body)
-select account, received_at, identity, route, event_id, headers::jsonb, size, body from incoming join fresh using (identity)
+select account, to_timestamp(received_at), identity, route, event_id, headers::jsonb, size, body
+from incoming join fresh using (identity)
 returning identity
 """
 """Sorted by identity, so that transactions with the same repeats wait for each other instead of dead-locking."""
@@ -163,9 +164,9 @@ def _store(connection: Connection[Any], unique: Mapping[bytes, Delivery]) -> set
         _STORE,
         {
             "identities": list(unique),
-            "lasting": [delivery.dedupe_for for delivery in deliveries],
+            "lasting": [delivery.dedupe_for.total_seconds() for delivery in deliveries],
             "accounts": [delivery.account for delivery in deliveries],
-            "times": [delivery.received_at for delivery in deliveries],
+            "times": [delivery.received_at.timestamp() for delivery in deliveries],
             "routes": [delivery.route for delivery in deliveries],
             "event_ids": [delivery.event_id for delivery in deliveries],
             "headers": [encode_json(dict(delivery.headers)).decode() for delivery in deliveries],
@@ -174,7 +175,7 @@ def _store(connection: Connection[Any], unique: Mapping[bytes, Delivery]) -> set
         },
         prepare=True,
     ).fetchall()
-    return {bytes(identity) for (identity,) in rows}
+    return {identity for (identity,) in rows}
 
 
 def _open_letter(connection: Connection[Any], delivery: Delivery, fault: Fault) -> None:

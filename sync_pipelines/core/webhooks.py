@@ -1,18 +1,19 @@
 """What a vendor says about its webhooks: where they arrive, how they prove themselves, and which work they mean.
 
-A declaration is pure: no HTTP server, no database. `sync_pipelines.service.intake` serves it, `core.intake` stores what it accepts.
+A declaration is pure: it opens neither server nor database. `sync_pipelines.service.intake` serves it, `core.intake` stores what it
+accepts.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
+from sync_pipelines.core.db import Database
 from sync_pipelines.core.jsons import Json
 from sync_pipelines.core.queue import NewTask, QueueSpec
 
@@ -34,6 +35,13 @@ ToTasks = Callable[[str, Any, Json], Iterable[tuple[QueueSpec, NewTask]]]
 """Account id, account's settings, decoded body."""
 
 
+class WorkLocally(Protocol):
+    """Does all waiting work of some accounts with nothing but the database."""
+
+    def __call__(self, database: Database, settings_of: Mapping[str, Any], /, *, run_id: str) -> object:
+        """Works until nothing waits; `settings_of` holds the settings of the accounts to work for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookRoute:
     """One kind of delivery.
@@ -47,6 +55,8 @@ class WebhookRoute:
         dedupe_for: How long the same event id is taken for a repeat.
         dedupe_digest_for: The same where the digest stands in. Long enough for the vendor's repeats, but no longer: two real
             changes may look alike (on, off, on again).
+        work_locally: Set where the work needs no call to the vendor: the service then does it right after storing the delivery.
+            The queue keeps its job, as the net under a service that failed or was killed in between.
         kept_headers: Headers stored with the delivery, lower case; never one that carries a secret.
     """
 
@@ -57,6 +67,7 @@ class WebhookRoute:
     event_id: Callable[[Mapping[str, str], Json], str | None] | None = None
     dedupe_for: timedelta = timedelta(days=7)
     dedupe_digest_for: timedelta = timedelta(minutes=2)
+    work_locally: WorkLocally | None = None
     kept_headers: Sequence[str] = ("content-type", "user-agent")
 
 
@@ -75,4 +86,5 @@ def keys_match(given: str | None, accepted: Iterable[str | None]) -> bool:
 
 def signature_matches(given: str | None, body: bytes, keys: Iterable[str | None]) -> bool:
     """Whether a hexadecimal HMAC-SHA256 of the raw body was made with one of the accepted keys, in time that tells nothing."""
-    return keys_match((given or "").lower(), [hmac.new(key.encode(), body, hashlib.sha256).hexdigest() for key in keys if key])
+    offered = (given or "").lower().encode()
+    return any(hmac.compare_digest(offered, hmac.digest(key.encode(), body, "sha256").hex().encode()) for key in keys if key)

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import psycopg
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sync_pipelines.core import intake, queue
 from sync_pipelines.core.db import Database
@@ -27,6 +28,7 @@ from sync_pipelines.core.intake import Delivery
 from sync_pipelines.core.jsons import decode_json
 from sync_pipelines.core.webhooks import Verdict, WebhookRoute
 from sync_pipelines.service.group_commit import GroupCommit, IntakeFull
+from sync_pipelines.service.local_work import LocalWork
 
 MAX_BODY = 1_048_576
 """Bytes; vendors' webhooks have some kilobytes."""
@@ -36,7 +38,27 @@ ANNOUNCE_PAUSE_S = 0.05
 
 _LOG = logging.getLogger(__name__)
 
-_REFUSALS = {Verdict.FORGED: (401, "wrong key or signature"), Verdict.WRONG_ACCOUNT: (404, "unknown account")}
+
+class Answer:
+    """An answer as it goes over the wire: status, a word for whoever reads the vendor's log, and nothing of ours."""
+
+    def __init__(self, status: int, text: str, **headers: str) -> None:
+        body = f"{text}\n".encode()
+        always = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body))}
+        lines = [(name.encode(), value.encode()) for name, value in {**always, **headers}.items()]
+        self.start: Message = {"type": "http.response.start", "status": status, "headers": lines}
+        self.end: Message = {"type": "http.response.body", "body": body}
+
+
+STORED = Answer(200, "stored")
+NOT_JSON = Answer(400, "not JSON")
+CLOSED = Answer(400, "the connection was closed")
+FORGED = Answer(401, "wrong key or signature")
+UNKNOWN_ACCOUNT = Answer(404, "unknown account")
+TOO_LARGE = Answer(413, f"more than {MAX_BODY} bytes")
+UNAVAILABLE = Answer(503, "storage unavailable", **{"retry-after": "10"})
+
+_REFUSALS = {Verdict.FORGED: FORGED, Verdict.WRONG_ACCOUNT: UNKNOWN_ACCOUNT}
 
 
 class TooLarge(SyncError):
@@ -60,71 +82,82 @@ class Intake:
         webhooks: Iterable[WebhookRoute],
         settings_of: Callable[[str], Any | None],
         *,
-        flushers: int = 3,
+        flushers: int = 1,
         max_pending: int = 5_000,
     ) -> None:
         self._database = database
         self._webhooks = tuple(webhooks)
         self._settings_of = settings_of
         self._commits: GroupCommit[Delivery, bool] = GroupCommit(self._store, flushers=flushers, max_pending=max_pending)
+        self._local = {
+            webhook.path: LocalWork(database, webhook.work_locally, settings_of)
+            for webhook in self._webhooks
+            if webhook.work_locally is not None
+        }
         self._awake: set[str] = set()
         self._announce = asyncio.Event()
 
     def routes(self) -> list[BaseRoute]:
         """One POST route for each webhook."""
-        return [Route(webhook.path, self._endpoint(webhook), methods=["POST"]) for webhook in self._webhooks]
+        return [Route(webhook.path, _Endpoint(self, webhook), methods=["POST"]) for webhook in self._webhooks]
+
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """The application, but deliveries reach the intake directly: middleware and routing cost as much as all it does itself."""
+        endpoints = {webhook.path.removesuffix("/{account}"): _Endpoint(self, webhook) for webhook in self._webhooks}
+
+        async def front(scope: Scope, receive: Receive, send: Send) -> None:
+            folder, _, account = scope.get("path", "").rpartition("/")
+            endpoint = endpoints.get(folder) if account and scope.get("method") == "POST" else None
+            if endpoint is None:
+                await app(scope, receive, send)
+            else:
+                await endpoint({**scope, "path_params": {"account": account}}, receive, send)
+
+        return front
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Makes the day partitions and commits as long as the context lasts; for the application's lifespan."""
+        """Makes the day partitions, commits and does local work as long as the context lasts; for the application's lifespan."""
         await run_in_threadpool(self._prepare)
-        announcer = asyncio.create_task(self._announce_work())
+        beside = [asyncio.create_task(work) for work in (self._announce_work(), *(local.run() for local in self._local.values()))]
         try:
             async with self._commits.running():
                 yield
         finally:
-            announcer.cancel()
-            await asyncio.gather(announcer, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
-    async def receive(self, webhook: WebhookRoute, request: Request) -> Response:
-        """Answers one delivery."""
-        account = f"{webhook.vendor}/{request.path_params['account']}"
+    async def receive(
+        self, webhook: WebhookRoute, account: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes
+    ) -> Answer:
+        """Verifies and stores one delivery.
+
+        Raises:
+            IntakeFull: Too much waits to be stored.
+            DatabaseUnavailable: Nothing can be stored.
+        """
         settings = self._settings_of(account)
         if settings is None:
-            return _answer(404, "unknown account")
-        try:
-            body = await _body(request)
-        except TooLarge:
-            return _answer(413, f"more than {MAX_BODY} bytes")
-        headers = dict(request.headers)
-        verdict = webhook.verify(settings, headers, dict(request.query_params), body)
+            return UNKNOWN_ACCOUNT
+        verdict = webhook.verify(settings, headers, query, body)
         if verdict in _REFUSALS:
-            return _answer(*_REFUSALS[verdict])
+            return _REFUSALS[verdict]
         try:
             delivery = _read(webhook, account, settings, headers, body)
         except ContractError:
-            return _answer(400, "not JSON")
+            return NOT_JSON
         try:
             is_new = await self._commits.submit(delivery)
         except (DataError, psycopg.DataError) as error:
             is_new = await self._commits.submit(_without_tasks(delivery, error))
         if is_new:
             self._wake(delivery)
-        return _answer(200, "stored")
+        return STORED
 
-    def _endpoint(self, webhook: WebhookRoute) -> Callable[[Request], Any]:
-        async def endpoint(request: Request) -> Response:
-            try:
-                return await self.receive(webhook, request)
-            except ClientDisconnect:
-                return _answer(400, "the connection was closed")
-            except (DatabaseUnavailable, IntakeFull):
-                return _answer(503, "storage unavailable", {"Retry-After": "10"})
-            except Exception as error:  # noqa: BLE001 - the sender learns nothing of our insides, the log only the kind of error
-                _LOG.error("a delivery to %s failed: %s", webhook.path, describe(error).text)
-                return _answer(503, "storage unavailable", {"Retry-After": "10"})
-
-        return endpoint
+    def knows(self, account: str) -> bool:
+        """Whether there is such an account."""
+        return self._settings_of(account) is not None
 
     def _prepare(self) -> None:
         with self._database.connect() as connection:
@@ -139,6 +172,8 @@ class Intake:
         if delivery.tasks:
             self._awake.update(spec.name for spec, _ in delivery.tasks)
             self._announce.set()
+            if delivery.route in self._local:
+                self._local[delivery.route].wake(delivery.account)
 
     async def _announce_work(self) -> None:
         while True:
@@ -157,20 +192,57 @@ class Intake:
                 queue.notify(connection, name)
 
 
-async def _body(request: Request) -> bytes:
+class _Endpoint:
+    """One webhook as a bare ASGI application: what a framework's request and response objects cost is half of the whole answer."""
+
+    def __init__(self, intake: Intake, webhook: WebhookRoute) -> None:
+        self._intake, self._webhook = intake, webhook
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._answer(scope, receive)
+        await send(answer.start)
+        await send(answer.end)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        account = f"{self._webhook.vendor}/{scope['path_params']['account']}"
+        if not self._intake.knows(account):
+            return UNKNOWN_ACCOUNT
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            body = await _body(headers, receive)
+            query = (
+                dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)) if scope["query_string"] else {}
+            )
+            return await self._intake.receive(self._webhook, account, headers, query, body)
+        except TooLarge:
+            return TOO_LARGE
+        except ClientDisconnect:
+            return CLOSED
+        except (DatabaseUnavailable, IntakeFull):
+            return UNAVAILABLE
+        except Exception as error:  # noqa: BLE001 - the sender learns nothing of our insides, the log only the kind of error
+            _LOG.error("a delivery to %s failed: %s", self._webhook.path, describe(error).text)
+            return UNAVAILABLE
+
+
+async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
     """The body, read no further than it may be long."""
-    if int(request.headers.get("content-length") or 0) > MAX_BODY:
+    if int(headers.get("content-length") or 0) > MAX_BODY:
         raise TooLarge("the body is too large")
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    chunks, size, has_more = [], 0, True
+    while has_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
         if size > MAX_BODY:
             raise TooLarge("the body is too large")
-        chunks.append(chunk)
+        has_more = message.get("more_body", False)
     return b"".join(chunks)
 
 
-def _read(webhook: WebhookRoute, account: str, settings: Any, headers: dict[str, str], body: bytes) -> Delivery:
+def _read(webhook: WebhookRoute, account: str, settings: Any, headers: Mapping[str, str], body: bytes) -> Delivery:
     document = decode_json(body)
     kept = {name: headers[name] for name in webhook.kept_headers if name in headers}
     tasks: Sequence[tuple[queue.QueueSpec, queue.NewTask]] = ()
@@ -203,7 +275,3 @@ def _without_tasks(delivery: Delivery, error: Exception) -> Delivery:
         dedupe_for=delivery.dedupe_for,
         fault=describe(error),
     )
-
-
-def _answer(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
-    return PlainTextResponse(text + "\n", status_code=status, headers=headers)

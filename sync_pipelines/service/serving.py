@@ -32,10 +32,11 @@ def serve(
     """
     intake = Intake(database, webhooks, settings_of)
     uvicorn.run(
-        create_app(database, routes=intake.routes(), parts=[intake.running]),
+        intake.before(create_app(database, routes=intake.routes(), parts=[intake.running])),
         host=host,
         port=port,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )

@@ -1,18 +1,18 @@
-"""How fast the fan-out drains and initialises: ``python -m sync_pipelines_tests.bench.fan_out drain|initialise [references]``.
+"""How fast the fan-out is: ``python -m sync_pipelines_tests.bench.fan_out drain|initialise|lag [references]``.
 
-``drain``: against a look-alike without quota in its own process: references a second, and the drain's peak memory.
 ``drain``: a look-alike without quota in a process of its own: references a second, and the drain's peak memory.
 """
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ from sync_pipelines.migrations import migrate
 from sync_pipelines.supervision.ports import free_port
 from sync_pipelines.vendors.grand_shooting.fan_out.drain import Limits
 from sync_pipelines.vendors.grand_shooting.fan_out.plan import make_plan, start_plan
+from sync_pipelines.vendors.grand_shooting.fan_out.tasks import announce
 from sync_pipelines.vendors.grand_shooting.vendor import connect
 from sync_pipelines_tests.sandboxes import Control
 from sync_pipelines_tests.servers import TestServer
-from sync_pipelines_tests.vendors.grand_shooting.worlds import FanOutWorld
+from sync_pipelines_tests.vendors.grand_shooting.worlds import MAIN, FanOutWorld
 
 CALLS_PER_SECOND, PER_CALL = 4, 100
+HEALTHY, SICK = ("paris", "lyon", "berlin"), ("madrid", "milan")
 
 
 class _Sandbox:
@@ -40,7 +42,7 @@ class _Sandbox:
 
 
 @contextmanager
-def _world(references: int, *, unlimited: bool) -> Iterator[FanOutWorld]:
+def _world(references: int, *, unlimited: bool, links: Sequence[str] = ("paris",)) -> Iterator[FanOutWorld]:
     port = free_port(20000)
     command = [sys.executable, "-m", "sync_pipelines.cli", "sandbox", "serve", "--port", str(port), "--vendor", "grand_shooting"]
     with tempfile.TemporaryDirectory() as folder, ProcessGuard() as guard:
@@ -58,7 +60,7 @@ def _world(references: int, *, unlimited: bool) -> Iterator[FanOutWorld]:
             sandbox: Any = _Sandbox(f"http://127.0.0.1:{port}/grand_shooting")
             sandbox.control.post("populate", account="main", references=references)
             with Database(url, max_connections=20) as database:
-                world = FanOutWorld(sandbox, database, {"paris": {"webhooks": False}}, unlimited=unlimited)
+                world = FanOutWorld(sandbox, database, {link: {"webhooks": False} for link in links}, unlimited=unlimited)
                 sandbox.control.post("account", account="main", unlimited=True)
                 world.settings["grand_shooting/main"] = world.settings["grand_shooting/main"].model_copy(
                     update={"requests_per_second": 10_000.0}
@@ -87,7 +89,7 @@ def drain(references: int) -> None:
     with _world(references, unlimited=True) as world:
         world.differences("paris")
         started = time.monotonic()
-        totals = world.drain(Limits(linger_s=0.05, max_runtime_s=3600, claim_size=1_000))
+        totals = world.drain(Limits(linger_s=0.05, max_runtime_s=3600))
         seconds = time.monotonic() - started
         done = totals.links["paris"].written
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -95,20 +97,87 @@ def drain(references: int) -> None:
 
 
 def initialise(references: int) -> None:
-    """Initialises an empty secondary within its quota."""
+    """Initialises an empty secondary within its quota, by drains of which two are killed on the way."""
     with _world(references, unlimited=False) as world:
         with connect(world.context("grand_shooting/paris", Lane.BACKFILL)) as client:
             plan = make_plan(world.database, world.links["paris"], client)
         with world.database.transaction() as connection:
             start_plan(connection, plan, confirmed=None, run_id="bench")
         started = time.monotonic()
-        world.drain(Limits(linger_s=0.05, max_runtime_s=3600))
-        seconds = time.monotonic() - started
+        for share in (0.3, 0.6):
+            with _drain_process(world) as process:
+                while _written(world) < references * share:
+                    process.wait_a_moment()
+        with _drain_process(world) as process:
+            while _written(world) < references:
+                process.wait_a_moment()
+            seconds = time.monotonic() - started
         floor = references / PER_CALL / CALLS_PER_SECOND
         refused = sum(entry["throttled"] for entry in world.control.log())
-        print(f"initialise: {references} in {seconds:.1f} s, floor {floor:.1f} s: {seconds / floor:.3f}; {refused} refused")
+        world.expect("paris")
+        print(
+            f"initialise, two kills: {references} in {seconds:.1f} s, floor {floor:.1f} s: {seconds / floor:.3f}; {refused} refused"
+        )
+
+
+def lag(references: int) -> None:
+    """The lag of three healthy links beside two others, first healthy, then sick; ten bursts of changes each time."""
+    lags = {}
+    for sick in (False, True):
+        with _world(references, unlimited=False, links=(*HEALTHY, *SICK)) as world:
+            for link in world.links:
+                world.configure(link, webhooks=True)
+                world.differences(link)
+            world.drain(Limits(linger_s=0.5, max_runtime_s=3600))
+            if sick:
+                world.control.post("account", account=SICK[0], down=True)
+                world.control.post("account", account=SICK[1], revoked=True)
+            found: list[float] = []
+            for burst in range(10):
+                known = world.rows("select ref, reference_id from grand_shooting.references order by random() limit 200")
+                for ref, _ in known:
+                    world.edit("main", ref, {"smalltext": f"burst {burst}"})
+                with world.database.transaction() as connection:
+                    announce(connection, MAIN, [number for _, number in known], "references/update")
+                totals = world.drain(Limits(linger_s=0.5, max_runtime_s=600))
+                found += [lag for link in HEALTHY for lag in totals.links[link].lags_s]
+            lags[sick] = sorted(found)
+    for name, share in (("median", 0.5), ("p95", 0.95)):
+        well, ill = (found[int(len(found) * share)] for found in lags.values())
+        print(f"lag of healthy links, {name}: {well:.2f} s beside well ones, {ill:.2f} s beside sick ones: {ill / well:.3f}")
+
+
+class _Process:
+    def __init__(self, world: FanOutWorld) -> None:
+        given = {"url": world.database.url, "base_url": world.base_url, "links": world.options, "seconds": 3600}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "sync_pipelines_tests.vendors.grand_shooting.drain_process", json.dumps(given)]
+        )
+
+    def wait_a_moment(self) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=0.05)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def _drain_process(world: FanOutWorld) -> Iterator[_Process]:
+    """A drain in a process of its own that is killed at the end."""
+    process = _Process(world)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def _written(world: FanOutWorld) -> int:
+    ((count,),) = world.rows("select coalesce(sum(processed + dropped + failed), 0) from sync.hourly_volumes")
+    return int(count)
 
 
 if __name__ == "__main__":
     size = int(sys.argv[2]) if len(sys.argv) > 2 else 50_000
-    {"drain": drain, "initialise": initialise}[sys.argv[1]](size)
+    {"drain": drain, "initialise": initialise, "lag": lag}[sys.argv[1]](size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sync_pipelines_tests.bench import budget, sync, upsert
+from sync_pipelines_tests.bench import budget, intake, queue, sync, upsert
 from sync_pipelines_tests.bench.measures import Measure
 from sync_pipelines_tests.servers import TestServer
 
@@ -16,7 +16,7 @@ def server(postgres_server: TestServer, database_url: str, monkeypatch: pytest.M
     return postgres_server
 
 
-@pytest.mark.parametrize("bench", [upsert, sync, budget], ids=lambda bench: bench.__name__.rpartition(".")[2])
+@pytest.mark.parametrize("bench", [upsert, sync, budget, queue, intake], ids=lambda bench: bench.__name__.rpartition(".")[2])
 def test_a_quick_run_measures_something(bench, server: TestServer) -> None:
     measures: list[Measure] = bench.run(server, quick=True)
     assert measures

@@ -36,6 +36,7 @@ from sync_pipelines.core.queue import (
     release,
     retry,
     show,
+    take_back,
 )
 
 SPEC = QueueSpec(name="toy", retry_delays=(timedelta(minutes=5), timedelta(minutes=10)))
@@ -188,6 +189,18 @@ def test_an_ended_lease_goes_to_another_worker_and_the_first_can_change_nothing_
         _finish(database, [taken])
     with database.connect() as connection:
         assert connection.execute("select count(*) from public.effects").fetchone() == (0,)
+
+
+def test_the_only_worker_of_an_account_takes_back_what_a_killed_one_had(database: Database) -> None:
+    _add(database, _task("k", "toy/a"), _task("k", "toy/b"))
+    lost, kept = sorted(claim(database, SPEC, "killed"), key=lambda task: task.account)
+    with database.transaction() as connection:
+        assert take_back(connection, SPEC.name, ["toy/a"]) == 1
+    (taken,) = claim(database, SPEC, "next")
+    assert (taken.account, taken.lost_leases) == ("toy/a", 1)
+    _finish(database, [kept])
+    with pytest.raises(LeaseLost):
+        _finish(database, [lost])
 
 
 def test_a_heartbeat_keeps_the_lease(database: Database) -> None:

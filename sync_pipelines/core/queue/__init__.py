@@ -21,7 +21,7 @@ from sync_pipelines.core.queue.report import (
     show,
 )
 from sync_pipelines.core.queue.retention import drop_partitions, ensure_partitions, purge
-from sync_pipelines.core.queue.settle import bury, extend, finish, is_exhausted, release, retry
+from sync_pipelines.core.queue.settle import bury, extend, finish, is_exhausted, release, retry, take_back
 from sync_pipelines.core.queue.wakeup import CHANNEL, Wakeup, notify
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "release",
     "retry",
     "show",
+    "take_back",
     "task_table",
     "tasks_done_table",
 ]

@@ -25,6 +25,8 @@ from sync_pipelines.core.db import Database
 from sync_pipelines.core.jsons import decode_json
 from sync_pipelines.core.queue.model import QueueSpec, Task
 
+_LANES = {str(lane): lane for lane in Lane}
+
 MAINTAINED_AT_ONCE = 2_000
 """Most tasks the first two steps look at in one claim."""
 
@@ -189,7 +191,7 @@ def _take(connection: Connection[Any], spec: QueueSpec, worker: str, limit: int,
             key=row[3],
             payload=decode_json(row[4]),
             priority=row[5],
-            lane=Lane(row[6]),
+            lane=_LANES[row[6]],
             attempts=row[7],
             lost_leases=row[8],
             fence=row[9],

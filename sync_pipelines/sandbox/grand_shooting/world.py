@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
@@ -65,7 +64,7 @@ class Account:
         return datetime.fromtimestamp(self.clock.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def upsert(self, bodies: list[Reference]) -> list[Reference]:
-        """Creates or updates by ``ref``: all or nothing; attributes left out keep their value.
+        """Creates or updates by ``ref``: all or nothing; attributes left out keep their value. The bodies are kept, not copied.
 
         Raises:
             Refused: 400 for a bad body, 409 for an EAN another reference holds.
@@ -118,7 +117,7 @@ class Account:
         known = self.by_ref.get(body["ref"])
         now = self.now()
         if known is None:
-            reference: Reference = {"reference_id": self._next_id, **copy.deepcopy(body), "date_cre": now, "date_mod": now}
+            reference: Reference = {"reference_id": self._next_id, **body, "date_cre": now, "date_mod": now}
             self._next_id += 1
             self.by_ref[body["ref"]] = self.by_id[reference["reference_id"]] = reference
             insort(self.ids, reference["reference_id"])
@@ -126,7 +125,7 @@ class Account:
             reference = known
             if "ean" in body and self.ean_holder.get(reference.get("ean", "")) == body["ref"]:
                 del self.ean_holder[reference["ean"]]
-            reference.update(copy.deepcopy(body))
+            reference.update(body)
             reference["date_mod"] = now
         if reference.get("ean"):
             self.ean_holder[reference["ean"]] = reference["ref"]

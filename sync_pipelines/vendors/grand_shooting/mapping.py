@@ -143,16 +143,22 @@ def comparable(reference: Reference, fields: Mapping[str, Any]) -> dict[str, Any
     return {name: reference[name] for name in fields if name in reference}
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""Values that have one spelling; nearly all of a catalogue."""
+
+
 def _canonical(value: Any) -> Any:
     kind = type(value)
-    if kind is str or kind is int:
+    if kind in _PLAIN:
         return value
+    if kind is dict:
+        return {name: item if type(item) in _PLAIN else _canonical(item) for name, item in value.items()}
+    if kind is list:
+        return [item if type(item) in _PLAIN else _canonical(item) for item in value]
     if kind is Decimal or kind is float:
         number = Decimal(str(value))
         return int(number) if number == number.to_integral_value() else str(number.normalize())
-    if isinstance(value, Mapping):
-        return {str(name): _canonical(item) for name, item in value.items()}
-    return [_canonical(item) for item in value] if kind is list else value
+    return {str(name): _canonical(item) for name, item in value.items()} if isinstance(value, Mapping) else value
 
 
 def _conflict(target: str, wanted: str, value: Any) -> ValueError:

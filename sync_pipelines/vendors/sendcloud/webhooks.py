@@ -245,4 +245,6 @@ def drain(database: Database, settings_of: Mapping[str, Any], *, run_id: str) ->
     return count
 
 
-WEBHOOKS = (WebhookRoute(vendor="sendcloud", path="/webhooks/sendcloud/{account}", verify=_verify, to_tasks=tasks_of),)
+WEBHOOKS = (
+    WebhookRoute(vendor="sendcloud", path="/webhooks/sendcloud/{account}", verify=_verify, to_tasks=tasks_of, work_locally=drain),
+)

@@ -14,7 +14,7 @@ def main(text: str) -> None:
     given = json.loads(text)
     with Database(given["url"], application_name="drain process", max_connections=20) as database:
         world = FanOutWorld.at(given["base_url"], database, given["links"])
-        drain(world.setup(Limits(linger_s=1.0, max_runtime_s=given["seconds"])))
+        drain(world.setup(Limits(linger_s=0.5, max_runtime_s=given["seconds"])))
 
 
 if __name__ == "__main__":

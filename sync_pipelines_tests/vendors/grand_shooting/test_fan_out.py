@@ -104,6 +104,24 @@ def test_a_reference_that_leaves_the_filter_is_deleted_at_the_secondary_and_come
     one.expect("paris")
 
 
+def test_what_was_created_unseen_is_deleted_when_it_is_not_wanted_any_more(world: World) -> None:
+    one = world(paris={})
+    one.mirror()
+    one.drain()
+    one.edit("main", "NEW", {"brand": "Gum"})
+    number = one.truth("main")["NEW"]["reference_id"]
+    one.control.faults({"kind": "lost_answer", "path": "POST .*/reference/bulk", "times": None})
+    one.announce("NEW")
+    one.drain()
+    assert "NEW" in one.truth("paris")
+    assert one.rows("select state, secondary_reference_id from grand_shooting.replicas where ref = 'NEW'") == [("writing", None)]
+    one.control.clear_faults()
+    one.edit("main", "NEW", None)
+    one.announce(ids=[number], topic="references/delete")
+    one.drain()
+    one.expect("paris")
+
+
 def test_a_new_mapping_means_every_reference_is_looked_at_again(world: World) -> None:
     one = world(paris={})
     one.mirror()

@@ -87,15 +87,16 @@ def test_a_newer_plan_drops_the_one_before(world: World) -> None:
 
 
 def test_live_changes_pass_an_initialisation(world: World) -> None:
-    one = world(paris={})
+    one = world(paris={}, unlimited=False)
+    one.control.post("populate", account="main", references=800)
     one.mirror()
     one.rows("delete from sync.tasks returning 1")
     start(one, plan_of(one))
-    one.edit("main", "GS-000120", {"brand": "Gum"})
-    one.announce("GS-000120")
+    one.edit("main", "GS-000800", {"brand": "Gum"})
+    one.announce("GS-000800")
     one.drain()
     done = one.rows("select key, lane from sync.tasks_done where queue = 'grand_shooting.fan_out' order by finished_at, id")
-    assert ("GS-000120", "webhook") in done[:101]
+    assert ("GS-000800", "webhook") in done[:401]
     one.expect("paris")
 
 

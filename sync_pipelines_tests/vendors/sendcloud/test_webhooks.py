@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import DataError
@@ -20,11 +23,14 @@ from sync_pipelines.core.jsons import decode_json
 from sync_pipelines.core.queue import enqueue
 from sync_pipelines.core.stream import WriteContext
 from sync_pipelines.core.sync import Request
+from sync_pipelines.service.app import create_app
+from sync_pipelines.service.intake import Intake
 from sync_pipelines.vendors.sendcloud import webhooks
 from sync_pipelines.vendors.sendcloud.streams import parcels
 from sync_pipelines.vendors.sendcloud.vocabulary import v2_code
 from sync_pipelines_tests.sandboxes import RunningSandbox
 from sync_pipelines_tests.vendors.sendcloud.worlds import ACCOUNT, Shop
+from sync_pipelines_tests.waiting import eventually
 
 KEYS = ["sandbox-secret", "sandbox-webhook-key", "sandbox-webhook-key-2"]
 
@@ -206,3 +212,16 @@ def test_queued_events_are_stored_by_a_drain_and_leave_the_queue(shop: Shop) -> 
 
 def queued(shop: Shop, sent: bytes) -> list[Any]:
     return webhooks.tasks_of(ACCOUNT, shop.settings, decode_json(sent))
+
+
+def test_the_service_stores_a_parcel_event_by_itself_right_after_its_answer(shop: Shop, database_url: str) -> None:
+    settings = shop.settings.model_copy(update={"webhook_keys": ["fixture-key"]})
+    service = Intake(opened := Database(database_url), webhooks.WEBHOOKS, {ACCOUNT: settings}.get)
+    with TestClient(service.before(create_app(opened, parts=[service.running]))) as client:
+        for status, at in ((11, 1_700_000_009_000), (1, 1_700_000_000_000)):
+            sent = body(status=status, at=at)
+            signature = hmac.new(b"fixture-key", sent, hashlib.sha256).hexdigest()
+            assert client.post("/webhooks/sendcloud/main", content=sent, headers={"Sendcloud-Signature": signature}).is_success
+        eventually(lambda: rows(shop, "SELECT count(*) FROM sendcloud.tracking_events") == [(2,)])
+    assert rows(shop, "SELECT status_code, run_id FROM sendcloud.parcels") == [("DELIVERED", "service")]
+    assert rows(shop, "SELECT count(*) FROM sync.tasks") == [(0,)]

@@ -7,7 +7,7 @@ repeats calls that are safe to repeat. Within a batch every reference appears on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,8 +48,12 @@ class LinkTotals:
     dead_lettered: int = 0
     bulk_calls: int = 0
     tripped: int = 0
-    newest_lag_s: float = 0.0
     lags_s: list[float] = field(default_factory=list)
+
+    def add(self, other: LinkTotals) -> None:
+        """Counts what another worker of the link did."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 @dataclass
@@ -80,6 +84,7 @@ class Applier:
         bulk_size: References per bulk call.
         claim_size: Tasks claimed at once; several bulk calls share one settlement.
         totals: Counted up.
+        is_first: Whether this worker probes a link that failed; the link's other workers wait for it.
     """
 
     database: Database
@@ -89,6 +94,7 @@ class Applier:
     bulk_size: int
     claim_size: int
     totals: LinkTotals
+    is_first: bool = True
 
     def step(self, worker: str, until: datetime | None = None) -> int:
         """Works one batch; returns how many tasks were claimed. An open circuit claims nothing.
@@ -107,6 +113,7 @@ class Applier:
         batch = _Batch(tasks, self.client(lane))
         try:
             self._decide(batch)
+            self._intend(batch)
             self._delete(batch)
             self._write(batch)
         except Throttled as error:
@@ -128,6 +135,8 @@ class Applier:
             return False
         if state.failures == 0:
             return True
+        if not self.is_first:
+            return False
         try:
             self.client(Lane.RETRY).by_refs([_PROBE])
         except Throttled:
@@ -141,7 +150,8 @@ class Applier:
 
     def _trip(self, error: RemoteError) -> None:
         with self.database.connect() as connection:
-            circuits.trip(connection, self.working.id, error)
+            if not circuits.circuit(connection, self.working.id).is_open:
+                circuits.trip(connection, self.working.id, error)
         self.totals.tripped += 1
 
     # -- deciding ---------------------------------------------------------------------------------------------------------------
@@ -198,6 +208,13 @@ class Applier:
                     text = f"link {self.working.id}: {task.key} was changed at the secondary by somebody else; resend to overwrite"
                     batch.failed.append((task, ForeignChange(text, account=self.working.link.secondary)))
 
+    def _intend(self, batch: _Batch) -> None:
+        """Before anything is created: what a crash would otherwise leave at the secondary unknown."""
+        created = [decision for _, decision in self._writes(batch) if not decision.is_known]
+        if created:
+            with self.database.connect() as connection:
+                replicas.intend(connection, self.working.id, created)
+
     # -- calling ----------------------------------------------------------------------------------------------------------------
 
     def _writes(self, batch: _Batch) -> list[tuple[Task, Decision]]:
@@ -241,9 +258,15 @@ class Applier:
         """Deletes come first, so that a barcode is free before another reference takes it."""
         for task in batch.open_tasks():
             decision = batch.decisions[task.id]
-            if decision.action is Action.DELETE and decision.old_id is not None:
-                batch.client.delete(decision.old_id)
+            if decision.action is Action.DELETE:
+                for number in [decision.old_id] if decision.old_id is not None else self._found(batch, decision):
+                    batch.client.delete(number)
                 batch.done.append((task, decision, None))
+
+    def _found(self, batch: _Batch, decision: Decision) -> list[int]:
+        """The id at the secondary of what may have been created there, if it was."""
+        page = batch.client.by_refs([str(decision.target_ref)])
+        return [int(decode_json(item)["reference_id"]) for item in page.items()]
 
     def _explain(self, client: GrandShootingClient, decision: Decision, error: RemoteError) -> DataError:
         """What stands alone after halving; an EAN conflict names both references."""

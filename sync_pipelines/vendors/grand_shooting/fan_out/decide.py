@@ -59,7 +59,9 @@ class Decision:
         content: The same as values.
         digest: `mapped_hash` of it.
         target_ref: The secondary's ref.
-        old_id: An id of the secondary to delete: all of it, or what a changed ``ref`` leaves behind.
+        old_id: An id of the secondary to delete: all of it, or what a changed ``ref`` leaves behind. A deletion without it goes by
+            ``target_ref``: nobody saw whether the reference was created.
+        is_known: Whether the secondary is known to hold an earlier state, so that a write creates nothing.
     """
 
     ref: str
@@ -71,6 +73,7 @@ class Decision:
     digest: bytes | None = None
     target_ref: str | None = None
     old_id: int | None = None
+    is_known: bool = False
 
 
 def decide(
@@ -95,16 +98,17 @@ def decide(
     Raises:
         MappingError: The reference cannot be transformed.
     """
-    exists = replica is not None and replica.secondary_reference_id is not None
     old_id = replica.secondary_reference_id if replica is not None else None
+    was_tried = replica is not None and replica.state in {"writing", "failed"} and replica.target_ref is not None
+    may_exist = old_id is not None or was_tried
+    unwanted = Action.DELETE if may_exist else Action.NOTHING
+    left = replica.target_ref if replica is not None else None
     if mirrored is None or mirrored.is_deleted:
-        return Decision(
-            ref, Action.DELETE if exists else Action.NOTHING, GONE, mirrored.version if mirrored else None, old_id=old_id
-        )
+        return Decision(ref, unwanted, GONE, mirrored.version if mirrored else None, old_id=old_id, target_ref=left)
     seen = mirrored.content_hash + configuration
     reference = decode_json(mirrored.raw)
     if not replication.passes(reference):
-        return Decision(ref, Action.DELETE if exists else Action.NOTHING, seen, mirrored.version, old_id=old_id)
+        return Decision(ref, unwanted, seen, mirrored.version, old_id=old_id, target_ref=left)
     content = replication.apply(reference)
     digest = mapped_hash(content)
     target_ref = content["ref"]
@@ -112,7 +116,7 @@ def decide(
     action = Action.NOTHING if is_known and not force else Action.WRITE
     left_behind = old_id if replica is not None and replica.target_ref not in (None, target_ref) else None
     body = encode_json(content) if action is Action.WRITE else b""
-    return Decision(ref, action, seen, mirrored.version, body, content, digest, target_ref, left_behind)
+    return Decision(ref, action, seen, mirrored.version, body, content, digest, target_ref, left_behind, old_id is not None)
 
 
 def holds(found: Any, written: Any) -> bool:

@@ -1,8 +1,9 @@
-"""Keeps the fan-out of one main account going: one thread reads its changes, one thread a link applies them.
+"""Keeps the fan-out of one main account going: one thread reads its changes, two threads a link apply them.
 
-Links do not wait for each other: each has its own thread, account, quota and circuit. The drain lingers while work keeps coming,
+Links do not wait for each other: each has its own threads, account, quota and circuit. While one thread of a link waits for an
+answer the other decides and settles, so the quota is never idle for want of work. The drain lingers while work keeps coming,
 so a busy stream does not pay a process start per batch; it is bounded in time and says why it stopped. Killed at any line it
-loses nothing: leases end and another drain takes over.
+loses nothing: the next drain, alone by its lock, takes back what was leased.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sync_pipelines.core.buckets import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import AuthError, LeaseLost, RemoteError, Throttled
 from sync_pipelines.core.http import CallStats
-from sync_pipelines.core.queue import Wakeup, counts
+from sync_pipelines.core.queue import Wakeup, counts, take_back
 from sync_pipelines.core.sync import exclusive
 from sync_pipelines.vendors.grand_shooting.client import GrandShootingClient
 from sync_pipelines.vendors.grand_shooting.fan_out.apply import Applier, LinkTotals
@@ -30,6 +31,12 @@ from sync_pipelines.vendors.grand_shooting.settings import Settings
 
 POLL_S = 1.0
 """How often an idle worker looks by itself; announced work wakes it at once."""
+
+WORKERS_PER_LINK = 2
+"""One calls while the other decides or settles. The queue keeps the order of each reference, so more would only share the quota."""
+
+CLAIM_S = 0.25
+"""A claim holds what the quota lets through in that time, at least one call's worth: a change that comes next waits no longer."""
 
 TROUBLE_PAUSE = timedelta(seconds=5)
 JOIN_S = 90.0
@@ -58,12 +65,12 @@ class Limits:
     Attributes:
         linger_s: How long it waits for more before it ends.
         max_runtime_s: When it ends even if there is more.
-        claim_size: Tasks of a link claimed at once.
+        claim_size: Most tasks of a link claimed at once, where its quota allows a thousand in a moment.
     """
 
     linger_s: float = 20.0
     max_runtime_s: float = 600.0
-    claim_size: int = 100
+    claim_size: int = 1_000
 
 
 @dataclass(slots=True)
@@ -137,6 +144,11 @@ def drain(setup: DrainSetup, *, is_stopping: Callable[[], bool] = lambda: False)
         return _Drain(setup, is_stopping).go()
 
 
+def _workers_of(working: WorkingLink) -> int:
+    """One where references of the main account can meet at the secondary: whoever comes second must see the first."""
+    return 1 if "ref" in working.link.mapping else WORKERS_PER_LINK
+
+
 class _Clients:
     """One client per account and lane, opened when first used."""
 
@@ -163,15 +175,22 @@ class _Drain:
         self._totals = DrainTotals(setup.main)
         self._clients = _Clients(setup.connect)
         self._stop = threading.Event()
+        self._parts: list[tuple[str, LinkTotals]] = []
         self._workers = [_Worker("intake", self._intake(), self._stop, self._wake_links)]
-        working_links = [working for working in setup.links if working.link.active]
-        self._links = [_Worker(working.id, self._applier(working), self._stop) for working in working_links]
+        self._links = [
+            _Worker(f"{working.id} {number}", self._applier(working, number), self._stop)
+            for working in setup.links
+            if working.link.active
+            for number in range(1, _workers_of(working) + 1)
+        ]
         self._workers += self._links
 
     def go(self) -> DrainTotals:
         started = time.monotonic()
         with self._setup.database.transaction() as connection:
             register(connection, self._setup.links, self._setup.main)
+            take_back(connection, CHANGES.name, [self._setup.main])
+            take_back(connection, FAN_OUT.name, [working.id for working in self._setup.links])
         with Wakeup(self._setup.database.url, [CHANGES.name, FAN_OUT.name]) as wakeup:
             for worker in self._workers:
                 worker.start()
@@ -222,24 +241,29 @@ class _Drain:
         )
         return intake.step
 
-    def _applier(self, working: WorkingLink) -> Callable[[str], int]:
+    def _applier(self, working: WorkingLink, number: int) -> Callable[[str], int]:
         setup, totals = self._setup, LinkTotals()
-        self._totals.links[working.id] = totals
+        self._parts.append((working.id, totals))
         secondary = working.link.secondary
+        settings = setup.settings[secondary]
+        moment = int(settings.requests_per_second * CLAIM_S) * settings.bulk_size
         applier = Applier(
             setup.database,
             working,
             lambda lane: self._clients.get(secondary, lane),
             setup.run_id,
-            setup.settings[secondary].bulk_size,
-            setup.limits.claim_size,
+            settings.bulk_size,
+            max(settings.bulk_size, min(setup.limits.claim_size, moment)),
             totals,
+            is_first=number == 1,
         )
         return applier.step
 
     def _summarise(self, started: float) -> None:
         totals = self._totals
         totals.duration_s = time.monotonic() - started
+        for link, part in self._parts:
+            totals.links.setdefault(link, LinkTotals()).add(part)
         for stats in self._clients.stats():
             totals.api_calls += stats.api_calls
             totals.throttled += stats.throttled

@@ -29,6 +29,12 @@ where p.applied_version is null or p.applied_version <= excluded.applied_version
 """
 """The guard holds by itself, since the queue leases one task of a reference; it is there for whoever writes without it."""
 
+_INTENDED = """
+insert into grand_shooting.replicas as p (link, ref, target_ref, state)
+select %(link)s, u.ref, u.target_ref, 'writing' from unnest(%(refs)b::text[], %(targets)b::text[]) as u (ref, target_ref)
+on conflict (link, ref) do update set state = 'writing', target_ref = excluded.target_ref where p.secondary_reference_id is null
+"""
+
 _GONE = """
 insert into grand_shooting.replicas as p (link, ref, state, seen, applied_version, applied_at, run_id)
 select %(link)s, u.ref, 'absent', u.seen, u.version, clock_timestamp(), %(run_id)s
@@ -67,6 +73,15 @@ def holders(connection: Connection[Any], link: str, target_refs: Sequence[str | 
         "select target_ref, ref from grand_shooting.replicas where link = %s and target_ref = any(%s)", [link, list(target_refs)]
     ).fetchall()
     return dict(rows)
+
+
+def intend(connection: Connection[Any], link: str, decisions: Sequence[Decision]) -> None:
+    """Notes what is about to be created, so that a crash or a lost answer leaves nothing behind that nobody knows of.
+
+    A reference in state ``writing`` may or may not exist at the secondary; where it is not wanted any more, it is looked for.
+    """
+    values = {"refs": [decision.ref for decision in decisions], "targets": [decision.target_ref for decision in decisions]}
+    connection.execute(_INTENDED, {"link": link, **values}, prepare=True)
 
 
 def record(connection: Connection[Any], link: str, done: Sequence[tuple[Task, Decision, int | None]], *, run_id: str) -> None:

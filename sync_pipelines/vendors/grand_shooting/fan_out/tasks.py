@@ -27,7 +27,7 @@ select r.ref from grand_shooting.references r
 left join grand_shooting.replicas p on p.link = %(link)s and p.ref = r.ref
 where r.account = %(main)s and (
     (r.deleted_at is null and (p.seen is distinct from r.content_hash || %(configuration)s))
-    or (r.deleted_at is not null and p.state in ('applied', 'held', 'failed') and p.seen is distinct from '\\x'::bytea))
+    or (r.deleted_at is not null and p.state in ('applied', 'held', 'failed', 'writing') and p.seen is distinct from '\\x'::bytea))
 """
 """Everything of the mirror that a link has not taken notice of yet: the net below lost webhooks, and what a new mapping means."""
 

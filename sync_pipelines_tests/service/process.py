@@ -1,0 +1,46 @@
+"""The toy service in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from sync_pipelines_tests.sandboxes import free_port
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """Where it answers."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def running_service(database_url: str) -> Iterator[RunningService]:
+    """Starts it and waits until it is ready; stops it at the end."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen([sys.executable, "-m", "sync_pipelines_tests.service.toy_service", database_url, str(port)])
+    pause = threading.Event()
+    try:
+        while not _is_ready(url):
+            assert process.poll() is None, "the service ended at its start"
+            pause.wait(0.05)
+        yield RunningService(url, process)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
