@@ -96,6 +96,7 @@ class Rule:
         severity: Of what it finds, unless the finding says otherwise.
         find: Says what is wrong now.
         patience: A finding is believed only after it was there for so long without a break.
+        every: Least time between two looks; in between the last findings count.
         is_urgent: Told at once, even if the person got an ordinary message a moment ago.
     """
 
@@ -104,6 +105,7 @@ class Rule:
     severity: Severity
     find: Callable[[Look], Iterable[Finding]]
     patience: timedelta = timedelta(0)
+    every: timedelta = timedelta(0)
     is_urgent: bool = False
 
 

@@ -34,6 +34,8 @@ MAX_BODY = 1_048_576
 ANNOUNCE_PAUSE_S = 0.05
 """Workers are woken at most this often: Postgres commits notifying transactions one after the other."""
 
+PREPARE_AGAIN_S = 2.0
+
 _LOG = logging.getLogger(__name__)
 
 _REFUSALS = {Verdict.FORGED: (401, "wrong key or signature"), Verdict.WRONG_ACCOUNT: (404, "unknown account")}
@@ -77,14 +79,15 @@ class Intake:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Makes the day partitions and commits as long as the context lasts; for the application's lifespan."""
-        await run_in_threadpool(self._prepare)
         announcer = asyncio.create_task(self._announce_work())
+        preparer = asyncio.create_task(self._prepare_when_possible())
         try:
             async with self._commits.running():
                 yield
         finally:
             announcer.cancel()
-            await asyncio.gather(announcer, return_exceptions=True)
+            preparer.cancel()
+            await asyncio.gather(announcer, preparer, return_exceptions=True)
 
     async def receive(self, webhook: WebhookRoute, request: Request) -> Response:
         """Answers one delivery."""
@@ -125,6 +128,16 @@ class Intake:
                 return _answer(503, "storage unavailable", {"Retry-After": "10"})
 
         return endpoint
+
+    async def _prepare_when_possible(self) -> None:
+        """A service that starts while the database is away answers 503, and its watchdog says why."""
+        while True:
+            try:
+                await run_in_threadpool(self._prepare)
+            except DatabaseUnavailable:
+                await asyncio.sleep(PREPARE_AGAIN_S)
+            else:
+                return
 
     def _prepare(self) -> None:
         with self._database.connect() as connection:
