@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     group = typer.Typer(help="What is wrong, and who is told.", no_args_is_help=True)
     group.command("list")(list_alerts)
-    group.command("test")(test)
+    group.command("test")(send_test)
     app.add_typer(group, name="alerts")
 
 
@@ -36,7 +36,7 @@ def list_alerts(
     output.rows(rows, columns, empty="nothing is wrong")
 
 
-def test(
+def send_test(
     person: Annotated[str | None, typer.Option("--person", "-p", help="Only this one")] = None,
 ) -> None:
     """Sends one message to each person on each of their channels. Exit code 1 if one was not taken, 2 if nobody is to be told."""

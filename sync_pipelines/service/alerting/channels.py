@@ -92,8 +92,8 @@ class Email:
                 relay.send_message(_letter(settings.sender, address, message))
         except ssl.SSLError as error:
             raise NotSent(
-                f"the relay {self._place} has no certificate we trust ({error.reason or type(error).__name__}): check host, port and"
-                " security; for a certificate of your own name its CA file in SSL_CERT_FILE"
+                f"the relay {self._place} has no certificate we trust ({error.reason or type(error).__name__}): check host, port"
+                " and security; for a certificate of your own name its CA file in SSL_CERT_FILE"
             ) from error
         except smtplib.SMTPAuthenticationError as error:
             raise NotSent(

@@ -1,4 +1,4 @@
-"""What the rules need to know from Dagster's own tables (schema ``dagster``), read by SQL so that it works when Dagster does not."""
+"""What the rules need to know from Dagster's own tables (schema ``dagster``), by SQL, so that it works when Dagster does not."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def last_success_of_job(connection: Connection[Any], job: str) -> datetime | Non
 
 
 class Materializations:
-    """When each stream of each account was last stored, followed along Dagster's event log: after the first look only what is new."""
+    """When each stream of each account was last stored, followed along the event log: after the first look only what is new."""
 
     def __init__(self) -> None:
         self._seen = 0

@@ -13,7 +13,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from sync_pipelines.core.alerts import Finding, Rule, Severity
+from sync_pipelines.core.alerts import Finding, Rule, Severity, alerts_table
 from sync_pipelines.service.alerting.words import clean, cut
 
 SUMMARY_LIMIT = 600
@@ -21,7 +21,7 @@ SUMMARY_LIMIT = 600
 KEEP = timedelta(days=90)
 """How long closed alerts and sent messages can be looked up."""
 
-_COLUMNS = "id, rule, subject, severity, summary, opened_at, last_seen_at, seen_count, risen_at, closed_at, run_id, opened_change, closed_change"
+_COLUMNS = ", ".join(column.name for column in alerts_table.columns)
 
 _CLOSE = "closed_at = %(now)s, closed_change = nextval('sync.alert_changes')"
 
@@ -33,7 +33,8 @@ where a.closed_at is null and a.rule = f.rule and a.subject = f.subject
 """  # noqa: S608 - our own words
 
 _FOUND = """
-insert into sync.alerts as a (rule, subject, severity, summary, opened_at, last_seen_at, seen_count, risen_at, run_id, opened_change)
+insert into sync.alerts as a
+    (rule, subject, severity, summary, opened_at, last_seen_at, seen_count, risen_at, run_id, opened_change)
 select f.rule, f.subject, f.severity, f.summary, %(now)s, %(now)s, f.count, %(now)s, f.run_id, nextval('sync.alert_changes')
 from unnest(%(rules)s::text[], %(subjects)s::text[], %(severities)s::text[], %(summaries)s::text[], %(counts)s::bigint[],
             %(runs)s::text[]) as f(rule, subject, severity, summary, count, run_id)

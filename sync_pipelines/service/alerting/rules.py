@@ -21,55 +21,43 @@ def all_rules(*, code_server: tuple[str, int] | None = None) -> tuple[Rule, ...]
         code_server: Where Dagster's code server listens, if it is watched.
     """
     error, warning = Severity.ERROR, Severity.WARNING
-    seconds, minutes = (lambda n: timedelta(seconds=n)), (lambda n: timedelta(minutes=n))
+    minute, half_hour = timedelta(minutes=1), timedelta(minutes=30)
+    dagster, ours = dagster_rules, table_rules
     return (
-        Rule(name=DATABASE, title="Database out of reach", severity=error, find=table_rules.nothing, is_urgent=True),
-        Rule(name="daemon_silent", title="Daemon silent", severity=error, find=dagster_rules.silent_daemon, is_urgent=True),
+        Rule(name=DATABASE, title="Database out of reach", severity=error, find=ours.nothing, is_urgent=True),
+        Rule(name="daemon_silent", title="Daemon silent", severity=error, find=dagster.silent_daemon, is_urgent=True),
         Rule(
             name="code_server_silent",
             title="Code server silent",
             severity=error,
-            find=dagster_rules.CodeServer(code_server),
-            patience=seconds(60),
+            find=dagster.CodeServer(code_server),
+            patience=minute,
             is_urgent=True,
         ),
-        Rule(name="daemon_part_silent", title="Part of the daemon silent", severity=error, find=dagster_rules.silent_daemon_part),
-        Rule(name="error_standing", title="Errors that stand", severity=error, find=dagster_rules.standing_errors),
-        Rule(name="first_error", title="First errors", severity=warning, find=dagster_rules.first_errors),
-        Rule(name="freshness", title="Freshness missed", severity=error, find=dagster_rules.Freshness(), every=minutes(1)),
-        Rule(name="brake", title="Brakes pulled", severity=error, find=table_rules.pulled_brakes),
-        Rule(name="dead_letters", title="Dead letters", severity=warning, find=table_rules.dead_letters),
-        Rule(
-            name="reconciliation",
-            title="Differences to the vendor",
-            severity=error,
-            find=table_rules.reconciliation_differences,
-            every=minutes(1),
-        ),
+        Rule(name="daemon_part_silent", title="Part of the daemon silent", severity=error, find=dagster.silent_daemon_part),
+        Rule(name="error_standing", title="Errors that stand", severity=error, find=dagster.standing_errors),
+        Rule(name="first_error", title="First errors", severity=warning, find=dagster.first_errors),
+        Rule(name="freshness", title="Freshness missed", severity=error, find=dagster.Freshness(), every=minute),
+        Rule(name="brake", title="Brakes pulled", severity=error, find=ours.pulled_brakes),
+        Rule(name="dead_letters", title="Dead letters", severity=warning, find=ours.dead_letters),
+        Rule(name="reconciliation", title="Differences to the vendor", severity=error, find=ours.differences, every=minute),
+        # A backfill or a first sync makes and closes holes while it works.
         Rule(
             name="coverage",
             title="Coverage holes",
             severity=warning,
-            find=table_rules.coverage_holes,
-            patience=minutes(30),
-            every=minutes(1),
-        ),  # a backfill or a first sync makes and closes holes while it works
-        Rule(name="queue", title="Long queues", severity=warning, find=table_rules.long_queues),
-        Rule(name="budget", title="Quota starved", severity=warning, find=table_rules.starved_budgets, patience=minutes(10)),
-        Rule(
-            name="expiry",
-            title="Secrets and tokens that end",
-            severity=warning,
-            find=table_rules.expiring_secrets,
-            every=minutes(1),
+            find=ours.coverage_holes,
+            patience=half_hour,
+            every=minute,
         ),
-        Rule(name="ticks", title="Schedules and sensors failing", severity=warning, find=dagster_rules.failing_ticks),
-        Rule(
-            name="retention", title="Upkeep in trouble", severity=warning, find=dagster_rules.maintenance_trouble, every=minutes(1)
-        ),
-        Rule(name="partitions", title="Partitions missing", severity=error, find=table_rules.partition_trouble, every=minutes(1)),
-        Rule(name=CONFIGURATION, title="Configuration unusable", severity=error, find=table_rules.nothing),
-        Rule(name=CHANNEL, title="Messages that are not taken", severity=error, find=table_rules.nothing),
+        Rule(name="queue", title="Long queues", severity=warning, find=ours.long_queues),
+        Rule(name="budget", title="Quota starved", severity=warning, find=ours.starved_budgets, patience=timedelta(minutes=10)),
+        Rule(name="expiry", title="Secrets and tokens that end", severity=warning, find=ours.expiring_secrets, every=minute),
+        Rule(name="ticks", title="Schedules and sensors failing", severity=warning, find=dagster.failing_ticks),
+        Rule(name="retention", title="Upkeep in trouble", severity=warning, find=dagster.maintenance_trouble, every=minute),
+        Rule(name="partitions", title="Partitions missing", severity=error, find=ours.partition_trouble, every=minute),
+        Rule(name=CONFIGURATION, title="Configuration unusable", severity=error, find=ours.nothing),
+        Rule(name=CHANNEL, title="Messages that are not taken", severity=error, find=ours.nothing),
         *(rule for module in modules("alerts") for rule in module.RULES),
-        Rule(name=RULE_TROUBLE, title="The watch itself", severity=warning, find=table_rules.nothing),
+        Rule(name=RULE_TROUBLE, title="The watch itself", severity=warning, find=ours.nothing),
     )

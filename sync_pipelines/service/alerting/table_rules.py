@@ -74,7 +74,7 @@ def coverage_holes(look: Look) -> Iterator[Finding]:
         )
 
 
-def reconciliation_differences(look: Look) -> Iterator[Finding]:
+def differences(look: Look) -> Iterator[Finding]:
     """Records that the last reconciliation could not make equal."""
     for account, stream, run_id, different, repaired, at in look.connection.execute(_RECONCILED).fetchall():
         yield Finding(

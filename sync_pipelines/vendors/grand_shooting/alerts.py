@@ -19,7 +19,8 @@ def _find(look: Look) -> Iterator[Finding]:
         if state.is_paused or not link.active:
             continue
         if lag_s > link.alerts.lag_minutes * 60:
-            text = f"the oldest unapplied change waits for {lag_s / 60:.0f} min ({waiting:,} waiting), more than {link.alerts.lag_minutes}"
+            limit = link.alerts.lag_minutes
+            text = f"the oldest unapplied change waits for {lag_s / 60:.0f} min ({waiting:,} waiting), more than {limit}"
             yield Finding(f"link {link.id}, lag", f"link {link.id} ({link.main} to {link.secondary}): {text}")
         if waiting > link.alerts.waiting:
             text = f"more than {link.alerts.waiting:,} changes wait"
