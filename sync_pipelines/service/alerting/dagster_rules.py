@@ -28,9 +28,25 @@ _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\
 """The preface and an empty SETTINGS frame (RFC 9113 §3.4): any gRPC server that lives answers with its own settings."""
 
 
-def first_errors(look: Look) -> Iterator[Finding]:
+class Failing:
+    """Streams and jobs whose latest run failed; asked once for all the rules of one look."""
+
+    def __init__(self) -> None:
+        self._at: datetime | None = None
+        self._found: list[FailingRuns] = []
+
+    def __call__(self, look: Look) -> list[FailingRuns]:
+        """All of them."""
+        if self._at != look.now:
+            has_tables = dagster_tables.has_tables(look.connection)
+            self._found = dagster_tables.failing_runs(look.connection, look.now) if has_tables else []
+            self._at = look.now
+        return self._found
+
+
+def first_errors(failing_now: Failing, look: Look) -> Iterator[Finding]:
     """Streams and jobs whose latest run failed."""
-    for failing in _failing(look):
+    for failing in _of_work(failing_now(look)):
         runs = plural(failing.failures, "run")
         yield Finding(
             _subject(failing),
@@ -40,9 +56,9 @@ def first_errors(look: Look) -> Iterator[Finding]:
         )
 
 
-def standing_errors(look: Look) -> Iterator[Finding]:
+def standing_errors(failing_now: Failing, look: Look) -> Iterator[Finding]:
     """The same, for longer than people want to wait."""
-    for failing in _failing(look):
+    for failing in _of_work(failing_now(look)):
         age = look.now.timestamp() - failing.failing_since
         if age > look.error_standing.total_seconds():
             runs = plural(failing.failures, "run")
@@ -53,10 +69,8 @@ def standing_errors(look: Look) -> Iterator[Finding]:
             )
 
 
-def _failing(look: Look) -> list[FailingRuns]:
-    if not dagster_tables.has_tables(look.connection):
-        return []
-    return [found for found in dagster_tables.failing_runs(look.connection, look.now) if found.subject != MAINTENANCE_JOB]
+def _of_work(failing: list[FailingRuns]) -> list[FailingRuns]:
+    return [found for found in failing if found.subject != MAINTENANCE_JOB]
 
 
 def _subject(failing: FailingRuns) -> str:
@@ -163,11 +177,11 @@ def speaks_http2(host: str, port: int) -> bool:
         return False
 
 
-def maintenance_trouble(look: Look) -> Iterator[Finding]:
+def maintenance_trouble(failing_now: Failing, look: Look) -> Iterator[Finding]:
     """The daily upkeep fails, or was not done for more than a day."""
     if not dagster_tables.has_tables(look.connection):
         return
-    for failing in dagster_tables.failing_runs(look.connection, look.now):
+    for failing in failing_now(look):
         if failing.subject == MAINTENANCE_JOB:
             yield Finding(
                 MAINTENANCE_JOB,

@@ -19,11 +19,14 @@ _HEARTBEATS = "select daemon_type, (body::json ->> 'timestamp')::float8 from dag
 
 _RUNS = """
 with ended as (
-    select r.run_id, coalesce(s.value, r.pipeline_name) as subject, coalesce(a.value, p.value, '') as account, r.status, r.end_time
+    select r.run_id, coalesce(t.stream, r.pipeline_name) as subject, coalesce(t.account, t.partition, '') as account, r.status,
+           r.end_time
     from dagster.runs r
-    left join dagster.run_tags s on s.run_id = r.run_id and s.key = 'sync/stream'
-    left join dagster.run_tags a on a.run_id = r.run_id and a.key = 'sync/account'
-    left join dagster.run_tags p on p.run_id = r.run_id and p.key = 'dagster/partition/account'
+    cross join lateral (
+        select max(value) filter (where key = 'sync/stream') as stream, max(value) filter (where key = 'sync/account') as account,
+               max(value) filter (where key = 'dagster/partition/account') as partition
+        from dagster.run_tags where run_tags.run_id = r.run_id
+    ) t
     where r.status in ('SUCCESS', 'FAILURE') and r.end_time is not null and r.end_time > %(since)s
       and r.update_timestamp > to_timestamp(%(since)s)::timestamp - interval '1 day'
 ), lines as (

@@ -12,7 +12,7 @@ from sync_pipelines.core.alerts import Severity
 from sync_pipelines.service.alerting.ledger import Alert
 from sync_pipelines.service.alerting.words import cut, moment, plural
 
-LINES_OF_A_GROUP = 25
+LINES_OF_A_GROUP = 100
 """More than these of one kind are counted, not listed; the status page lists all."""
 
 SLACK_BLOCK_LIMIT = 3000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from sync_pipelines.core.alerts import Rule, Severity
 from sync_pipelines.registry import modules
@@ -22,7 +23,7 @@ def all_rules(*, code_server: tuple[str, int] | None = None) -> tuple[Rule, ...]
     """
     error, warning = Severity.ERROR, Severity.WARNING
     minute, half_hour = timedelta(minutes=1), timedelta(minutes=30)
-    dagster, ours = dagster_rules, table_rules
+    dagster, ours, failing = dagster_rules, table_rules, dagster_rules.Failing()
     return (
         Rule(name=DATABASE, title="Database out of reach", severity=error, find=ours.nothing, is_urgent=True),
         Rule(name="daemon_silent", title="Daemon silent", severity=error, find=dagster.silent_daemon, is_urgent=True),
@@ -35,8 +36,8 @@ def all_rules(*, code_server: tuple[str, int] | None = None) -> tuple[Rule, ...]
             is_urgent=True,
         ),
         Rule(name="daemon_part_silent", title="Part of the daemon silent", severity=error, find=dagster.silent_daemon_part),
-        Rule(name="error_standing", title="Errors that stand", severity=error, find=dagster.standing_errors),
-        Rule(name="first_error", title="First errors", severity=warning, find=dagster.first_errors),
+        Rule(name="error_standing", title="Errors that stand", severity=error, find=partial(dagster.standing_errors, failing)),
+        Rule(name="first_error", title="First errors", severity=warning, find=partial(dagster.first_errors, failing)),
         Rule(name="freshness", title="Freshness missed", severity=error, find=dagster.Freshness(), every=minute),
         Rule(name="brake", title="Brakes pulled", severity=error, find=ours.pulled_brakes),
         Rule(name="dead_letters", title="Dead letters", severity=warning, find=ours.dead_letters),
@@ -54,7 +55,13 @@ def all_rules(*, code_server: tuple[str, int] | None = None) -> tuple[Rule, ...]
         Rule(name="budget", title="Quota starved", severity=warning, find=ours.starved_budgets, patience=timedelta(minutes=10)),
         Rule(name="expiry", title="Secrets and tokens that end", severity=warning, find=ours.expiring_secrets, every=minute),
         Rule(name="ticks", title="Schedules and sensors failing", severity=warning, find=dagster.failing_ticks),
-        Rule(name="retention", title="Upkeep in trouble", severity=warning, find=dagster.maintenance_trouble, every=minute),
+        Rule(
+            name="retention",
+            title="Upkeep in trouble",
+            severity=warning,
+            find=partial(dagster.maintenance_trouble, failing),
+            every=minute,
+        ),
         Rule(name="partitions", title="Partitions missing", severity=error, find=ours.partition_trouble, every=minute),
         Rule(name=CONFIGURATION, title="Configuration unusable", severity=error, find=ours.nothing),
         Rule(name=CHANNEL, title="Messages that are not taken", severity=error, find=ours.nothing),

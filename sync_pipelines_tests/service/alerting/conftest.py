@@ -111,7 +111,7 @@ class House:
 def _house(database: Database, tmp_path: Path, **options: Any) -> Iterator[House]:
     with relay(tmp_path) as mail:
         clock: list[House] = []
-        with slack(clock=lambda: clock[0].now.timestamp()) as workspace:
+        with slack(clock=lambda: clock[0].now.timestamp()) as workspace:  # noqa: PLW0108 - the house is made after
             house = House(database, Environment.read({}, here=tmp_path), mail, workspace, **options)
             clock.append(house)
             yield house

@@ -45,7 +45,7 @@ class Mailbox:
         self.logins = 0
         self.arrived = threading.Condition()
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         if self.refusals:
             return self.refusals.pop(0)
         with self.arrived:
