@@ -116,7 +116,7 @@ def test_an_incoming_webhook_does_as_well(workspace: SlackLookalike) -> None:
     settings = SlackSettings(webhook_url=Reference("x"))
     Slack(settings, webhook_url=f"{address}invented").send(WEBHOOK, message())
     assert workspace.posts[0]["blocks"][0]["text"]["text"] == message().subject
-    with pytest.raises(NotSent, match="no_service.*make a new one") as refused:
+    with pytest.raises(NotSent, match=r"no_service.*make a new one") as refused:
         Slack(settings, webhook_url=f"{address}removed").send(WEBHOOK, message())
     assert "/services/" not in str(refused.value)
 
