@@ -41,7 +41,7 @@ order by e.subject, e.account
 """
 
 _TICKS = """
-select coalesce(t.tick_body::json ->> 'instigator_name', i.selector_id), i.instigator_type, t.status, t.at, t.failures
+select coalesce(t.tick_body::json ->> 'job_name', i.selector_id), i.instigator_type, t.status, t.at, t.failures
 from dagster.instigators i
 cross join lateral (
     select (array_agg(x.status order by x.id desc))[1] as status,

@@ -30,6 +30,7 @@ from sync_pipelines.core.queue import NewTask, QueueSpec, enqueue
 from sync_pipelines.core.secrets import MasterKeys, Secrets
 from sync_pipelines.core.windows import Ledger, Window
 from sync_pipelines.service.alerting import dagster_tables
+from sync_pipelines.service.alerting.rules import all_rules
 from sync_pipelines_tests.service.alerting.conftest import House, failed_runs
 
 ACCOUNTS = """
@@ -300,6 +301,13 @@ def test_links_have_limits_of_their_own(whole_house: House) -> None:
     assert set(open_alerts(whole_house, "link_behind")) == {"link paris, lag", "link paris, line"}
     assert "3 failures in a row" in open_alerts(whole_house, "link_circuit")["link paris"]
     assert open_alerts(whole_house, "rule_trouble") == {}
+
+
+def test_every_rule_is_described_where_people_read_about_alerts() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "alert.md").read_text()
+    rules = all_rules()
+    assert len({rule.name for rule in rules}) == len(rules)
+    assert [rule.name for rule in rules if f"`{rule.name}`" not in page] == []
 
 
 def test_no_rule_is_in_trouble_on_an_empty_database(whole_house: House, tmp_path: Path) -> None:
