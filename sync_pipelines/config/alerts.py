@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sync_pipelines.config.references import Reference
 
@@ -32,6 +32,9 @@ class SlackSettings(_Shape):
     token: Reference | None = None
     webhook_url: Reference | None = None
     channel: str | None = Field(default=None, description="Default channel of the token")
+    base_url: str = Field(
+        default="https://slack.com/api/", pattern=r"^https?://\S+/$", description="Where the token's API is; ends with a slash"
+    )
 
 
 class Person(_Shape):
@@ -56,3 +59,14 @@ class AlertSettings(_Shape):
     error_standing_minutes: int = Field(default=30, ge=1, description="How long an error may stand")
     expiry_days: int = Field(default=14, ge=1, description="How long before its end a secret or token is reported")
     messages_every_minutes: int = Field(default=60, ge=1, description="Least time between two messages to one person")
+    urgent_at_once: bool = Field(
+        default=True,
+        description="A silent daemon, code server or database is told at once, even shortly after another message (once an hour)",
+    )
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> AlertSettings:
+        names = [person.name for person in self.people]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"people need different names; more than once: {', '.join(twice)}")
+        return self

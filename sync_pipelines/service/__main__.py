@@ -5,6 +5,7 @@ from __future__ import annotations
 from sync_pipelines.config import Environment, available_database, load_config
 from sync_pipelines.core.db import Database
 from sync_pipelines.registry import modules
+from sync_pipelines.service.alerting.opening import open_watch
 from sync_pipelines.service.serving import serve
 
 STORAGE_TIMEOUT_S = 4
@@ -14,12 +15,13 @@ STORAGE_TIMEOUT_S = 4
 def main() -> None:
     """Reads the environment and serves."""
     environment = Environment.read()
-    settings = {account.id: account.settings for account in load_config(environment.config_path).accounts}
-    database = Database(
-        available_database(environment), application_name="sync-pipelines service", max_connections=8, timeout_s=STORAGE_TIMEOUT_S
-    )
+    config = load_config(environment.config_path)
+    settings = {account.id: account.settings for account in config.accounts}
+    url = available_database(environment)
+    database = Database(url, application_name="sync-pipelines service", max_connections=8, timeout_s=STORAGE_TIMEOUT_S)
+    watch = open_watch(environment, url, config)
     webhooks = [webhook for module in modules("webhooks") for webhook in module.WEBHOOKS]
-    serve(database, webhooks, settings.get, host=environment.host, port=environment.service_port)
+    serve(database, webhooks, settings.get, host=environment.host, port=environment.service_port, parts=[watch.running])
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ MAX_BODY = 1_048_576
 ANNOUNCE_PAUSE_S = 0.05
 """Workers are woken at most this often: Postgres commits notifying transactions one after the other."""
 
+PREPARE_AGAIN_S = 2.0
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -118,8 +120,8 @@ class Intake:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Makes the day partitions, commits and does local work as long as the context lasts; for the application's lifespan."""
-        await run_in_threadpool(self._prepare)
-        beside = [asyncio.create_task(work) for work in (self._announce_work(), *(local.run() for local in self._local.values()))]
+        works = (self._prepare_when_possible(), self._announce_work(), *(local.run() for local in self._local.values()))
+        beside = [asyncio.create_task(work) for work in works]
         try:
             async with self._commits.running():
                 yield
@@ -158,6 +160,16 @@ class Intake:
     def knows(self, account: str) -> bool:
         """Whether there is such an account."""
         return self._settings_of(account) is not None
+
+    async def _prepare_when_possible(self) -> None:
+        """A service that starts while the database is away answers 503, and its watchdog says why."""
+        while True:
+            try:
+                await run_in_threadpool(self._prepare)
+            except DatabaseUnavailable:
+                await asyncio.sleep(PREPARE_AGAIN_S)
+            else:
+                return
 
     def _prepare(self) -> None:
         with self._database.connect() as connection:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import uvicorn
 
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.webhooks import WebhookRoute
-from sync_pipelines.service.app import create_app
+from sync_pipelines.service.app import Part, create_app
 from sync_pipelines.service.intake import Intake
 
 GRACE_S = 5
@@ -17,7 +17,13 @@ GRACE_S = 5
 
 
 def serve(
-    database: Database, webhooks: Iterable[WebhookRoute], settings_of: Callable[[str], Any | None], *, host: str, port: int
+    database: Database,
+    webhooks: Iterable[WebhookRoute],
+    settings_of: Callable[[str], Any | None],
+    *,
+    host: str,
+    port: int,
+    parts: Sequence[Part] = (),
 ) -> None:
     """Serves until a signal ends it.
 
@@ -29,10 +35,11 @@ def serve(
         settings_of: Account id to the account's settings, ``None`` if there is no such account.
         host: Address to listen on.
         port: Port to listen on.
+        parts: What works beside the intake.
     """
     intake = Intake(database, webhooks, settings_of)
     uvicorn.run(
-        intake.before(create_app(database, routes=intake.routes(), parts=[intake.running])),
+        intake.before(create_app(database, routes=intake.routes(), parts=[intake.running, *parts])),
         host=host,
         port=port,
         log_level="warning",
