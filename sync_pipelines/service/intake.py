@@ -120,7 +120,10 @@ class Intake:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Makes the day partitions, commits and does local work as long as the context lasts; for the application's lifespan."""
-        works = (self._prepare_when_possible(), self._announce_work(), *(local.run() for local in self._local.values()))
+        is_prepared = await self._is_prepared()
+        works = [self._announce_work(), *(local.run() for local in self._local.values())]
+        if not is_prepared:
+            works.append(self._prepare_when_possible())
         beside = [asyncio.create_task(work) for work in works]
         try:
             async with self._commits.running():
@@ -163,13 +166,15 @@ class Intake:
 
     async def _prepare_when_possible(self) -> None:
         """A service that starts while the database is away answers 503, and its watchdog says why."""
-        while True:
-            try:
-                await run_in_threadpool(self._prepare)
-            except DatabaseUnavailable:
-                await asyncio.sleep(PREPARE_AGAIN_S)
-            else:
-                return
+        while not await self._is_prepared():  # noqa: ASYNC110 - the database announces nothing
+            await asyncio.sleep(PREPARE_AGAIN_S)
+
+    async def _is_prepared(self) -> bool:
+        try:
+            await run_in_threadpool(self._prepare)
+        except DatabaseUnavailable:
+            return False
+        return True
 
     def _prepare(self) -> None:
         with self._database.connect() as connection:
