@@ -22,7 +22,7 @@ def all_rules(*, code_server: tuple[str, int] | None = None) -> tuple[Rule, ...]
         code_server: Where Dagster's code server listens, if it is watched.
     """
     error, warning = Severity.ERROR, Severity.WARNING
-    minute, half_hour = timedelta(minutes=1), timedelta(minutes=30)
+    half_minute, minute, half_hour = timedelta(seconds=30), timedelta(minutes=1), timedelta(minutes=30)
     dagster, ours, failing = dagster_rules, table_rules, dagster_rules.Failing()
     return (
         Rule(name=DATABASE, title="Database out of reach", severity=error, find=ours.nothing, is_urgent=True),
@@ -36,8 +36,20 @@ def all_rules(*, code_server: tuple[str, int] | None = None) -> tuple[Rule, ...]
             is_urgent=True,
         ),
         Rule(name="daemon_part_silent", title="Part of the daemon silent", severity=error, find=dagster.silent_daemon_part),
-        Rule(name="error_standing", title="Errors that stand", severity=error, find=partial(dagster.standing_errors, failing)),
-        Rule(name="first_error", title="First errors", severity=warning, find=partial(dagster.first_errors, failing)),
+        Rule(
+            name="error_standing",
+            title="Errors that stand",
+            severity=error,
+            find=partial(dagster.standing_errors, failing),
+            every=half_minute,
+        ),
+        Rule(
+            name="first_error",
+            title="First errors",
+            severity=warning,
+            find=partial(dagster.first_errors, failing),
+            every=half_minute,
+        ),
         Rule(name="freshness", title="Freshness missed", severity=error, find=dagster.Freshness(), every=minute),
         Rule(name="brake", title="Brakes pulled", severity=error, find=ours.pulled_brakes),
         Rule(name="dead_letters", title="Dead letters", severity=warning, find=ours.dead_letters),

@@ -130,7 +130,7 @@ def test_a_failed_run_opens_stands_and_is_cleared_by_a_success(shop: House, dags
     shop.watch.round()
     assert "failing for 31 min" in open_alerts(shop, "error_standing")["sendcloud/orders of sendcloud/main"]
     failed_runs(shop.database.url, [("sendcloud/orders", "sendcloud/main", "SUCCESS", shop.now)])
-    shop.now += timedelta(seconds=10)
+    shop.now += timedelta(seconds=30)
     shop.watch.round()
     assert open_alerts(shop, "first_error") == open_alerts(shop, "error_standing") == {}
 
