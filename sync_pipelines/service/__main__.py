@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from sync_pipelines.config import Environment, available_database, load_config
+from sync_pipelines.config import Environment, active_config, available_database, load_config
 from sync_pipelines.core.db import Database
+from sync_pipelines.overview.watched import watched
 from sync_pipelines.registry import modules
+from sync_pipelines.service.page import Access, Pictures, page_routes
 from sync_pipelines.service.serving import serve
 
 STORAGE_TIMEOUT_S = 4
@@ -15,11 +17,14 @@ def main() -> None:
     """Reads the environment and serves."""
     environment = Environment.read()
     settings = {account.id: account.settings for account in load_config(environment.config_path).accounts}
-    database = Database(
-        available_database(environment), application_name="sync-pipelines service", max_connections=8, timeout_s=STORAGE_TIMEOUT_S
-    )
+    url = available_database(environment)
+    database = Database(url, application_name="sync-pipelines service", max_connections=8, timeout_s=STORAGE_TIMEOUT_S)
     webhooks = [webhook for module in modules("webhooks") for webhook in module.WEBHOOKS]
-    serve(database, webhooks, settings.get, host=environment.host, port=environment.service_port)
+    with Database(url, application_name="sync-pipelines page", max_connections=4, timeout_s=STORAGE_TIMEOUT_S) as shown:
+        dagster_url = f"http://{environment.host}:{environment.web_port}"
+        pictures = Pictures(shown, lambda: watched(active_config(shown, environment.config_path), dagster_url=dagster_url))
+        pages = page_routes(pictures, Access(environment.token))
+        serve(database, webhooks, settings.get, host=environment.host, port=environment.service_port, pages=pages)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import uvicorn
+from starlette.routing import BaseRoute
 
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.webhooks import WebhookRoute
@@ -17,7 +18,13 @@ GRACE_S = 5
 
 
 def serve(
-    database: Database, webhooks: Iterable[WebhookRoute], settings_of: Callable[[str], Any | None], *, host: str, port: int
+    database: Database,
+    webhooks: Iterable[WebhookRoute],
+    settings_of: Callable[[str], Any | None],
+    *,
+    host: str,
+    port: int,
+    pages: Sequence[BaseRoute] = (),
 ) -> None:
     """Serves until a signal ends it.
 
@@ -29,10 +36,11 @@ def serve(
         settings_of: Account id to the account's settings, ``None`` if there is no such account.
         host: Address to listen on.
         port: Port to listen on.
+        pages: Routes after the webhooks'.
     """
     intake = Intake(database, webhooks, settings_of)
     uvicorn.run(
-        intake.before(create_app(database, routes=intake.routes(), parts=[intake.running])),
+        intake.before(create_app(database, routes=[*intake.routes(), *pages], parts=[intake.running])),
         host=host,
         port=port,
         log_level="warning",
