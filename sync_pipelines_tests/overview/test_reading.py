@@ -180,7 +180,7 @@ def test_rows_of_large_tables_are_estimated_unless_asked_exactly(
     database: Database, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.execute(
-        "insert into amazon.orders (account, amazon_order_id, version, content_hash, first_seen_at, synced_at, run_id, raw)"
+        "insert into amazon.orders (account, order_id, version, content_hash, first_seen_at, synced_at, run_id, raw)"
         " select 'amazon/north', 'order-' || n, now(), '', now(), now(), 'run', '{}' from generate_series(1, 500) n"
     )
     house.execute("analyze amazon.orders")

@@ -12,10 +12,9 @@ import psycopg
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
 from sync_pipelines.core.errors import ConfigError, DatabaseUnavailable
@@ -54,7 +53,7 @@ def page_routes(pictures: Pictures, access: Access) -> list[BaseRoute]:
         Route("/metrics", pages.metrics),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    return [Mount("/", routes=routes, middleware=[Middleware(Guard, access=access)])]
+    return [Mount("/", Guard(Router(routes), access))]
 
 
 class _Pages:

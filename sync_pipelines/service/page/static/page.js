@@ -11,13 +11,13 @@
     return { values, series: { label, fill: stroke, stroke, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.75, 40] }) } };
   }
 
-  // Stacked: the tallest sum is drawn first, the others over it; the legend shows each part.
+  // Stacked: the tallest sum is drawn first, the others over it; the legend shows each part, of the last day unless one is pointed at.
   function stacked(parts) {
     const sums = parts[0][1].map(() => 0);
     const layers = parts.map(([label, own, stroke]) => {
       own.forEach((value, at) => { sums[at] += value; });
-      const layer = bars(label, [...sums], stroke);
-      layer.series.value = (_, __, ___, at) => at == null ? "" : own[at].toLocaleString("en");
+      const layer = bars(label, sums.map((sum, at) => own[at] ? sum : null), stroke);
+      layer.series.value = (_, __, ___, at) => own.at(at ?? -1).toLocaleString("en");
       return layer;
     });
     return layers.reverse();
@@ -39,14 +39,15 @@
     for (const place of document.querySelectorAll("[data-chart]")) {
       const layers = layersOf(place.dataset.chart, data);
       const options = {
-        width: place.clientWidth, height: 142, padding: [6, 8, 0, 0],
+        width: place.clientWidth, height: 150, padding: [6, 8, 0, 0],
         cursor: { points: { show: false }, y: false, drag: { x: false, y: false } },
         legend: { live: true },
         scales: { x: { time: true, range: (_, from, to) => [from - 43200, to + 43200] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
-        axes: [{ ...axis, grid: { show: false }, space: 60, values: (_, days) => days.map((at) => day(at).slice(5)) },
+        axes: [{ ...axis, grid: { show: false }, size: 24, space: 60, values: (_, days) => days.map((at) => day(at).slice(5)) },
           { ...axis, size: 48, space: 32, values: (_, marks) => marks.map(short) }],
-        series: [{ label: "day", value: (_, at) => at == null ? "" : day(at) }, ...layers.map((layer) => ({ value: (_, own) => own == null ? "" : own.toLocaleString("en"), ...layer.series }))],
+        series: [{ label: "day", value: (_, at) => day(at ?? data.days.at(-1)) },
+          ...layers.map((layer) => ({ value: (_, own, __, at) => (at == null ? layer.values.at(-1) : own)?.toLocaleString("en") ?? "–", ...layer.series }))],
       };
       drawn.push(new uPlot(options, [data.days, ...layers.map((layer) => layer.values)], place));
     }
