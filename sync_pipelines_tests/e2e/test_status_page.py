@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,6 +15,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 SIZES = {"desktop": ({"width": 1440, "height": 1000}, "light"), "phone": ({"width": 390, "height": 844}, "light")}
 SIZES["dark"] = ({"width": 1440, "height": 1000}, "dark")
+SHOWN_WITHIN_S = 10
+"""After the run's end, as promised; the page asks every five seconds and is at most two seconds old."""
+
 WIDTH = "document.documentElement.scrollWidth - window.innerWidth"
 
 
@@ -39,12 +43,17 @@ def test_the_page_fits_and_draws(up: Up, page: Any, size: str) -> None:
 def test_a_fault_at_a_vendor_shows_within_ten_seconds_without_a_reload(up: Up, page: Any) -> None:
     page.goto(up.service)
     page.evaluate("window.isTheSamePage = true")
-    fault = {"path": "/v3/orders", "status": 401, "times": 1_000}
-    httpx.post(f"{up.sandbox}/sendcloud/_control/faults", json=[fault]).raise_for_status()
+    control = f"{up.sandbox}/sendcloud/_control/faults"
+    httpx.post(control, json=[{"kind": "status", "status": 401, "times": 10_000}]).raise_for_status()
     try:
-        run = up.api.wait_for_failure("sendcloud_orders")
-        page.wait_for_selector(f'#faults a[href$="{run["runId"]}"]', timeout=10_000 - max(0, time.time() - run["endTime"]) * 1000)
+        backfill = up.api.launch(["sendcloud", "orders"], [f"sendcloud/main|{datetime.now(UTC).date() - timedelta(days=1)}"])
+        run = up.api.ended_runs(1, dagster__backfill=backfill)[0]
+        assert run["status"] == "FAILURE"
+        page.wait_for_selector(f'#faults a[href$="{run["runId"]}"]', timeout=60_000)
+        shown_after = time.time() - run["endTime"]
     finally:
-        httpx.delete(f"{up.sandbox}/sendcloud/_control/faults").raise_for_status()
+        httpx.delete(control).raise_for_status()
+    (ARTIFACTS / "fault-shown-after-seconds.txt").write_text(f"{shown_after:.1f}\n")
     assert page.evaluate("window.isTheSamePage")
     page.screenshot(path=ARTIFACTS / "status-fault.png")
+    assert shown_after < SHOWN_WITHIN_S
