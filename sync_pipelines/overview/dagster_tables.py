@@ -21,8 +21,9 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-RUNS_OF_A_JOB = 40
-"""How far back the newest runs of a job are searched, for each account that it works for."""
+RUNS_OF_A_JOB = 8
+"""How far back the newest runs of a job are searched, for each account that it works for; windows and materializations remember
+older successes."""
 
 ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 
@@ -137,17 +138,18 @@ def instance(connection: Connection[Any]) -> Instance:
     )
 
 
-def newest_runs(connection: Connection[Any], jobs: Iterable[tuple[str, int]]) -> list[Run]:
+def newest_runs(connection: Connection[Any], jobs: Iterable[tuple[str, int]], *, each: int = RUNS_OF_A_JOB) -> list[Run]:
     """The newest runs of jobs, newest first.
 
     Args:
         connection: Any.
         jobs: Name of a job and how many accounts share it; a job without runs answers none.
+        each: How many runs of each account, if all of them run equally often.
     """
     wanted = dict(jobs)
     if not wanted or not is_prepared(connection):
         return []
-    limits = [RUNS_OF_A_JOB * max(1, accounts) for accounts in wanted.values()]
+    limits = [each * max(1, accounts) for accounts in wanted.values()]
     with connection.cursor(row_factory=class_row(Run)) as cursor:
         return cursor.execute(_NEWEST_BY_JOB, {"jobs": list(wanted), "limits": limits}).fetchall()
 

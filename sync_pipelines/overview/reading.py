@@ -41,6 +41,8 @@ from sync_pipelines.registry import modules
 MOST_DAYS = 366
 """Longest history that is answered at once."""
 
+SHOWN_RUNS = 50
+
 BEATING_WITHIN = timedelta(minutes=2)
 """Dagster's daemons report every 30 seconds."""
 
@@ -89,12 +91,14 @@ def read_history(database: Database, watched: Watched, of: WatchedStream, *, day
         account, stream = of.subject
         found = ledgers.volumes(connection, since, account=account, stream=stream).get(of.subject, [])
         accounts = sum(other.job == of.job for other in watched.streams)
-        runs = [run for run in dagster_tables.newest_runs(connection, [(of.job, accounts)]) if run.account == account]
+        runs = [
+            run for run in dagster_tables.newest_runs(connection, [(of.job, accounts)], each=SHOWN_RUNS) if run.account == account
+        ]
     return History(
         stream=stream,
         account=account,
         days=filled([day.volume for day in found], since, now.date()),
-        runs=[run_state(run, watched) for run in runs[:50]],
+        runs=[run_state(run, watched) for run in runs[:SHOWN_RUNS]],
     )
 
 
