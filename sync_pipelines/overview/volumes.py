@@ -13,9 +13,7 @@ def filled(days: Iterable[DayVolume], first: date, last: date) -> list[DayVolume
     """Every day from ``first`` to ``last``; those without runs are zeros."""
     known = {volume.day: volume for volume in days}
     count = (last - first).days + 1
-    return [
-        known.get(day) or DayVolume(day=day) for day in (first + timedelta(days=number) for number in range(count))
-    ]
+    return [known.get(day) or DayVolume(day=day) for day in (first + timedelta(days=number) for number in range(count))]
 
 
 def summed(days: Sequence[Day], today: date, count: int) -> Volumes:

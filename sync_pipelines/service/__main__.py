@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from sync_pipelines.config import Environment, active_config, available_database, load_config
 from sync_pipelines.core.db import Database
 from sync_pipelines.overview.watched import watched
@@ -24,6 +26,7 @@ def main() -> None:
         dagster_url = f"http://{environment.host}:{environment.web_port}"
         pictures = Pictures(shown, lambda: watched(active_config(shown, environment.config_path), dagster_url=dagster_url))
         pages = page_routes(pictures, Access(environment.token))
+        gc.freeze()  # what is imported stays; looking through it again and again would cost a page a tenth of a second
         serve(database, webhooks, settings.get, host=environment.host, port=environment.service_port, pages=pages)
 
 

@@ -34,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 def page_routes(pictures: Pictures, access: Access) -> list[BaseRoute]:
     """The routes, behind the rule of access; to be the application's last, because they take every path."""
+    views.prepare()
     pages = _Pages(pictures, access)
     history = "/{vendor}/{stream}/{account:path}"
     routes = [

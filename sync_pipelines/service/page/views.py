@@ -21,6 +21,13 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _THOUSAND = 10_000
 
 
+def prepare() -> None:
+    """Compiles the templates, so that the first visitor does not wait for it."""
+    templates = _templates()
+    for name in templates.list_templates():
+        templates.get_template(name)
+
+
 def front(status: Status) -> str:
     """The one screen."""
     unwell = sorted(
