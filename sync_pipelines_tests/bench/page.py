@@ -53,7 +53,7 @@ def run(server: TestServer, *, quick: bool) -> list[Measure]:
     """Fills a database and looks at it."""
     make_dagster_tables(server.url())
     house = House(server.url(), seen=watched(configured(wide(2 if quick else 7))))
-    fill(house, days=90, runs_a_day=2 if quick else 96)
+    fill(house, days=90, runs_a_day=2 if quick else 24)
     with Database(server.url(), max_connections=4) as database:
         read_status(database, house.seen)
         with timed_queries() as longest:
