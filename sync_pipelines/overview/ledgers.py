@@ -91,12 +91,22 @@ def volumes(
 ) -> dict[Subject, list[Day]]:
     """Daily volumes from a day on, of all subjects or of one, oldest first."""
     found: dict[Subject, list[Day]] = {}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        for row in cursor.execute(_VOLUMES, {"since": since, "account": account, "stream": stream}):
-            subject, duration = (row.pop("account"), row.pop("stream")), row.pop("duration_s")
-            ended = row["complete"] + row["partial"] + row["failed"]
-            average = round(duration / ended, 1) if ended else None
-            found.setdefault(subject, []).append(Day(DayVolume(**row, average_duration_s=average), duration))
+    rows = connection.execute(_VOLUMES, {"since": since, "account": account, "stream": stream}).fetchall()
+    for day, of_account, of_stream, complete, partial, failed, canceled, written, fetched, letters, calls, duration in rows:
+        ended = complete + partial + failed
+        volume = DayVolume(
+            day=day,
+            complete=complete,
+            partial=partial,
+            failed=failed,
+            canceled=canceled,
+            rows=written,
+            fetched=fetched,
+            dead_lettered=letters,
+            api_calls=calls,
+            average_duration_s=round(duration / ended, 1) if ended else None,
+        )
+        found.setdefault((of_account, of_stream), []).append(Day(volume, duration))
     return found
 
 

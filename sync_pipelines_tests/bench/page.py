@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import threading
 import time
@@ -86,6 +87,7 @@ def served(database: Database, server: TestServer, house: House) -> Iterator[str
     app = create_app(Database(server.url()), routes=pages)
     service = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     thread = threading.Thread(target=service.run)
+    gc.freeze()  # as the service does; it does not even have Dagster in its memory
     thread.start()
     while not service.started:
         time.sleep(0.05)
