@@ -49,6 +49,8 @@ def test_a_fault_at_a_vendor_shows_within_ten_seconds_without_a_reload(up: Up, p
         backfill = up.api.launch(["sendcloud", "orders"], [f"sendcloud/main|{datetime.now(UTC).date() - timedelta(days=1)}"])
         run = up.api.ended_runs(1, dagster__backfill=backfill)[0]
         assert run["status"] == "FAILURE"
+        log = httpx.get(f"{up.sandbox}/sendcloud/_control/log").raise_for_status().json()
+        assert any(request["status"] == 401 for request in log)
         page.wait_for_selector(f'#faults a[href$="{run["runId"]}"]', timeout=60_000)
         shown_after = time.time() - run["endTime"]
     finally:

@@ -120,7 +120,7 @@ class _Pages:
         if not self._access.opens(form.get("token", [""])[0].strip()):
             return HTMLResponse(views.login(target, is_wrong=True), status_code=403)
         answer = RedirectResponse(target, status_code=303)
-        is_secure = request.url.scheme == "https"
+        is_secure = "https" in {request.url.scheme, request.headers.get("x-forwarded-proto")}
         answer.set_cookie(COOKIE, self._access.cookie, max_age=COOKIE_LASTS_S, httponly=True, samesite="strict", secure=is_secure)
         return answer
 

@@ -74,6 +74,8 @@ def test_a_browser_is_asked_for_the_token_once_and_led_back(open_page: OpenPage)
 def test_over_https_the_cookie_stays_there(open_page: OpenPage) -> None:
     page = open_page(token=TOKEN, base_url="https://status.example")
     assert "Secure" in page.post("/login", data={"token": TOKEN}).headers["set-cookie"]
+    proxied = open_page(token=TOKEN).post("/login", data={"token": TOKEN}, headers={"X-Forwarded-Proto": "https"})
+    assert "Secure" in proxied.headers["set-cookie"]
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "/\\evil.example", "evil", "", "/a\r\nb", "///x"])
