@@ -11,6 +11,9 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from sync_pipelines.core.db import driver_url, plain_url
 from sync_pipelines.core.errors import ConfigError
 
+SHORTEST_TOKEN = 16
+"""Characters; a shorter token could be guessed over the network."""
+
 DAGSTER_SEARCH_PATH = "-csearch_path=dagster"
 
 
@@ -23,6 +26,7 @@ class Environment:
         config_path: ``SYNC_PIPELINES_CONFIG``, else ``accounts.yaml`` here.
         state: ``SYNC_PIPELINES_STATE``, else ``.sync_pipelines`` here: embedded data, Dagster's files, logs.
         master_key: ``SYNC_PIPELINES_MASTER_KEY``: base64 of 32 bytes, or ``new,old`` while rotating.
+        token: ``SYNC_PIPELINES_TOKEN``: who has it sees the status page; without one, only this machine does.
         host: ``SYNC_PIPELINES_HOST``: address that the Dagster UI and the service bind; loopback unless told otherwise.
         web_port: ``SYNC_PIPELINES_WEB_PORT``: the Dagster UI.
         code_port: ``SYNC_PIPELINES_CODE_PORT``: the code server, always on loopback.
@@ -34,6 +38,7 @@ class Environment:
     config_path: Path = Path("accounts.yaml")
     state: Path = Path(".sync_pipelines")
     master_key: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     web_port: int = 3000
     code_port: int = 4000
@@ -59,6 +64,7 @@ class Environment:
             config_path=here / (environ.get("SYNC_PIPELINES_CONFIG") or "accounts.yaml"),
             state=here / (environ.get("SYNC_PIPELINES_STATE") or ".sync_pipelines"),
             master_key=environ.get("SYNC_PIPELINES_MASTER_KEY") or None,
+            token=_token(environ),
             host=environ.get("SYNC_PIPELINES_HOST") or cls.host,
             web_port=_port(environ, "SYNC_PIPELINES_WEB_PORT", cls.web_port),
             code_port=_port(environ, "SYNC_PIPELINES_CODE_PORT", cls.code_port),
@@ -112,3 +118,10 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise ConfigError(f"{name} is {text!r}; it must be a port between 1 and 65535, best below 32768")
     return int(text)
+
+
+def _token(environ: Mapping[str, str]) -> str | None:
+    token = environ.get("SYNC_PIPELINES_TOKEN", "").strip()
+    if token and len(token) < SHORTEST_TOKEN:
+        raise ConfigError(f"SYNC_PIPELINES_TOKEN is too short; use at least {SHORTEST_TOKEN} random characters")
+    return token or None

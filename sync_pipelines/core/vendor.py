@@ -70,6 +70,8 @@ class Vendor:
         connect: Opens the client that the streams' reading functions take.
         check: Tries an account's connection and permissions, without changing anything.
         accounts_of: Which account vendors feed these streams; by default the vendor itself (suppliers share one set of tables).
+        next_beat: When a stream without a `Stream.cron` is read next: takes the stream's name, the account's id and settings, and
+            an aware instant to look forward from.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Vendor:
     connect: Callable[[AccountContext], Any]
     check: Callable[[Any], list[CheckItem]]
     accounts_of: tuple[str, ...] = ()
+    next_beat: Callable[[str, str, Any, datetime], datetime | None] | None = None
 
     @property
     def account_vendors(self) -> tuple[str, ...]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from sync_pipelines.config import Environment, available_database, load_config
+import gc
+
+from sync_pipelines.config import Config, Environment, active_config, available_database, load_config
 from sync_pipelines.core.db import Database
+from sync_pipelines.overview.watched import watched
 from sync_pipelines.registry import modules
+from sync_pipelines.service.account_settings import AccountSettings
 from sync_pipelines.service.alerting.opening import open_watch
+from sync_pipelines.service.page import Access, Pictures, page_routes
 from sync_pipelines.service.serving import serve
 
 STORAGE_TIMEOUT_S = 4
@@ -16,12 +21,29 @@ def main() -> None:
     """Reads the environment and serves."""
     environment = Environment.read()
     config = load_config(environment.config_path)
-    settings = {account.id: account.settings for account in config.accounts}
     url = available_database(environment)
     database = Database(url, application_name="sync-pipelines service", max_connections=8, timeout_s=STORAGE_TIMEOUT_S)
     watch = open_watch(environment, url, config)
     webhooks = [webhook for module in modules("webhooks") for webhook in module.WEBHOOKS]
-    serve(database, webhooks, settings.get, host=environment.host, port=environment.service_port, parts=[watch.running])
+    with Database(url, application_name="sync-pipelines page", max_connections=4, timeout_s=STORAGE_TIMEOUT_S) as shown:
+
+        def read_config() -> Config:
+            return active_config(shown, environment.config_path)
+
+        settings = AccountSettings(config, read_config)
+        dagster_url = f"http://{environment.host}:{environment.web_port}"
+        pictures = Pictures(shown, lambda: watched(read_config(), dagster_url=dagster_url))
+        pages = page_routes(pictures, Access(environment.token))
+        gc.freeze()  # what is imported stays; looking through it again and again would cost a page a tenth of a second
+        serve(
+            database,
+            webhooks,
+            settings.of,
+            host=environment.host,
+            port=environment.service_port,
+            parts=[settings.running, watch.running],
+            pages=pages,
+        )
 
 
 if __name__ == "__main__":

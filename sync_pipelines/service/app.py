@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -47,7 +48,17 @@ def create_app(database: Database, *, routes: Sequence[BaseRoute] = (), parts: S
         finally:
             await run_in_threadpool(database.close)
 
-    return Starlette(routes=[Route("/healthz", alive), Route("/readyz", ready), *routes], lifespan=lifespan)
+    return Starlette(
+        routes=[Route("/healthz", alive), Route("/readyz", ready), *routes],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _refuse},
+    )
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    """No such address, or not by this method."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for nothing else
+    return JSONResponse({"error": error.detail.lower()}, status_code=error.status_code, headers=error.headers)
 
 
 def _ask(database: Database) -> None:

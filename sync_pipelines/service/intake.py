@@ -166,6 +166,7 @@ class Intake:
 
     async def _prepare_when_possible(self) -> None:
         """A service that starts while the database is away answers 503, and its watchdog says why."""
+        await asyncio.sleep(PREPARE_AGAIN_S)
         while not await self._is_prepared():  # noqa: ASYNC110 - the database announces nothing
             await asyncio.sleep(PREPARE_AGAIN_S)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import uvicorn
+from starlette.routing import BaseRoute
 
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.webhooks import WebhookRoute
@@ -24,6 +25,7 @@ def serve(
     host: str,
     port: int,
     parts: Sequence[Part] = (),
+    pages: Sequence[BaseRoute] = (),
 ) -> None:
     """Serves until a signal ends it.
 
@@ -36,10 +38,11 @@ def serve(
         host: Address to listen on.
         port: Port to listen on.
         parts: What works beside the intake.
+        pages: Routes after the webhooks'.
     """
     intake = Intake(database, webhooks, settings_of)
     uvicorn.run(
-        intake.before(create_app(database, routes=intake.routes(), parts=[intake.running, *parts])),
+        intake.before(create_app(database, routes=[*intake.routes(), *pages], parts=[intake.running, *parts])),
         host=host,
         port=port,
         log_level="warning",

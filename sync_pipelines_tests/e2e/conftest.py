@@ -28,6 +28,7 @@ class Up:
     Attributes:
         web: Dagster's UI.
         service: Webhooks and the status page.
+        sandbox: The vendors' look-alikes.
         api: Dagster's GraphQL.
     """
 
@@ -35,6 +36,7 @@ class Up:
         ports = {name: free_port() for name in ("WEB", "CODE", "SERVICE", "SANDBOX")}
         self.web = f"http://127.0.0.1:{ports['WEB']}"
         self.service = f"http://127.0.0.1:{ports['SERVICE']}"
+        self.sandbox = f"http://127.0.0.1:{ports['SANDBOX']}"
         self.api = DagsterApi(self.web)
         self._log = folder / "up.log"
         variables = {f"SYNC_PIPELINES_{name}_PORT": str(port) for name, port in ports.items()}

@@ -11,7 +11,7 @@ import httpx
 LOADED = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
 RUNS = """
 query ($tags: [ExecutionTag!]) {
-  runsOrError(filter: {tags: $tags}, limit: 50) { ... on Runs { results { runId status tags { key value } } } }
+  runsOrError(filter: {tags: $tags}, limit: 50) { ... on Runs { results { runId status endTime tags { key value } } } }
 }
 """
 BACKFILLS = "{ partitionBackfillsOrError(limit: 5) { ... on PartitionBackfills { results { id status numPartitions } } } }"

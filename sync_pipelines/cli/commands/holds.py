@@ -10,7 +10,7 @@ import typer
 
 from sync_pipelines.cli import output
 from sync_pipelines.cli.session import database
-from sync_pipelines.core import status
+from sync_pipelines.core import holds as core_holds
 from sync_pipelines.core.errors import ConfigError
 
 
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def list_holds() -> None:
     """Lists what is held."""
     with database() as opened, opened.connect() as connection:
-        rows = [asdict(hold) for hold in status.holds(connection)]
+        rows = [asdict(hold) for hold in core_holds.holds(connection)]
     columns = {"id": "id", "account": "account", "subject": "of", "kind": "kind", "detail": "detail", "opened_at": "since"}
     output.rows(rows, columns, empty="nothing is held")
 
@@ -33,6 +33,6 @@ def list_holds() -> None:
 def confirm(hold: Annotated[int, typer.Argument(help="Its id, from `holds list`")]) -> None:
     """Says: go ahead. The next run carries it out."""
     with database() as opened, opened.transaction() as connection:
-        if not status.confirm_hold(connection, hold, by=getpass.getuser()):
+        if not core_holds.confirm_hold(connection, hold, by=getpass.getuser()):
             raise ConfigError(f"there is no open hold {hold}; `sync-pipelines holds list` shows those there are")
     output.result({"confirmed": hold}, f"hold {hold} is confirmed; the next run carries it out")

@@ -1,16 +1,17 @@
-"""``status``: how every stream of every account is doing, and the quota left."""
+"""``status``: how every stream of every account is doing, and the quota left; the same picture as the status page."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from sync_pipelines.cli import output
 from sync_pipelines.cli.session import runtime
-from sync_pipelines.core import status as core_status
-from sync_pipelines.core.budget import read_budgets
+from sync_pipelines.config import Environment, active_config
+
+if TYPE_CHECKING:
+    from sync_pipelines.overview.models import Status
 
 
 def register(app: typer.Typer) -> None:
@@ -19,42 +20,37 @@ def register(app: typer.Typer) -> None:
 
 
 def status() -> None:
-    """Shows rows, confirmed time, holes, dead letters and quota. Exit code 1 if something waits for a person."""
-    from sync_pipelines.registry import all_vendors, modules
+    """Shows runs, rows, confirmed time, holes, dead letters and quota. Exit code 1 if something waits for a person."""
+    from sync_pipelines.overview.models import as_json
+    from sync_pipelines.overview.reading import read_status
+    from sync_pipelines.overview.watched import watched
 
-    with runtime() as opened, opened.database.connect() as connection:
-        streams = [
-            core_status.stream_status(connection, stream, account).as_json()
-            for vendor in all_vendors()
-            for account in opened.account_ids(vendor.account_vendors)
-            for stream in vendor.streams
-            if stream.reads_from(account)
-        ]
-        budgets = [asdict(report) for report in read_budgets(opened.database)]
-        extra: dict[str, Any] = {}
-        for module in modules("status"):
-            extra |= module.status(connection)
+    with runtime() as opened:
+        config = active_config(opened.database, Environment.read().config_path)
+        found = read_status(opened.database, watched(config), count_exactly=True)
     if output.is_json:
-        output.result({"streams": streams, "budgets": budgets, **extra})
+        output.result(as_json(found))
     else:
-        _show(streams, budgets)
-    if any(item["open_letters"] or item["holds"] for item in streams):
+        _show(found)
+    if any(item.open_letters or item.holds for item in found.streams):
         raise typer.Exit(1)
 
 
-def _show(streams: list[dict[str, Any]], budgets: list[dict[str, Any]]) -> None:
+def _show(found: Status) -> None:
     columns = {
         "stream": "stream",
         "account": "account",
+        "health": "health",
         "rows": "rows",
-        "confirmed_until": "confirmed until",
+        "last_success_at": "last success",
         "lag_s": "lag s",
+        "next_beat_at": "next beat",
         "holes": "holes",
         "open_letters": "dead letters",
         "retrying_letters": "retrying",
         "holds": "held",
     }
-    output.rows(streams, columns, title="Streams", empty="no accounts are configured")
-    if budgets:
+    output.rows([item.model_dump() for item in found.streams], columns, title="Streams", empty="no accounts are configured")
+    if found.budgets:
         heads = {"account": "account", "bucket": "quota", "calls_left": "left", "capacity": "of", "full_at": "full at"}
-        output.rows(budgets, heads, title="Quota")
+        output.rows([item.model_dump() for item in found.budgets], heads, title="Quota")

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from sync_pipelines.core import queue
 from sync_pipelines.core.alerts import Finding, Look, Severity
 from sync_pipelines.core.budget import read_budgets
+from sync_pipelines.core.holds import holds
 from sync_pipelines.core.oauth import ACCESS_TOKEN, REFRESH_TOKEN, read_token_ages
 from sync_pipelines.core.partitions import existing_days
-from sync_pipelines.core.status import holds
 from sync_pipelines.service.alerting.words import moment, plural, span
 
 LONG_BLOCK = timedelta(minutes=10)

@@ -25,6 +25,13 @@ def due_night(now: datetime, zone: ZoneInfo, last: date | None) -> date | None:
     return night if last is None or last < night else None
 
 
+def next_night(now: datetime, zone: ZoneInfo) -> datetime:
+    """When the next night begins, aware; see `due_night`."""
+    today = now.astimezone(zone).date()
+    tonight = datetime.combine(today, NIGHT, zone)
+    return tonight if now < tonight else datetime.combine(today + timedelta(days=1), NIGHT, zone)
+
+
 def is_thorough(day: date, last: date | None) -> bool:
     """Whether this night reads everything: Sundays, and the first night after a missed Sunday; never the very first sync."""
     if last is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 
@@ -18,8 +18,9 @@ from sync_pipelines.vendors.gazelle import selections, streams
 from sync_pipelines.vendors.gazelle.client import BUCKET, GazelleClient, PageSizes
 from sync_pipelines.vendors.gazelle.drift import missing_fields, new_words
 from sync_pipelines.vendors.gazelle.graphql import QueryRefusedError, classifier
+from sync_pipelines.vendors.gazelle.nightly import next_night
 from sync_pipelines.vendors.gazelle.reader import Reader
-from sync_pipelines.vendors.gazelle.settings import TOKEN_PATH
+from sync_pipelines.vendors.gazelle.settings import TOKEN_PATH, Settings
 
 API_KEY_HEADER = "x-gazelle-api-key"
 
@@ -129,4 +130,8 @@ def _probe(reader: Reader) -> list[CheckItem]:
     return [*items, CheckItem("field selections", is_ok=not surprises, detail=detail)]
 
 
-VENDOR = Vendor(name="gazelle", streams=streams.STREAMS, connect=connect, check=check)
+def _next_beat(_stream: str, _account: str, settings: Settings, after: datetime) -> datetime:
+    return next_night(after, settings.zone)
+
+
+VENDOR = Vendor(name="gazelle", streams=streams.STREAMS, connect=connect, check=check, next_beat=_next_beat)

@@ -44,18 +44,11 @@ from sync_pipelines.orchestration.engine import Engine
 from sync_pipelines.orchestration.schedules import is_active, runtime
 from sync_pipelines.orchestration.vendors import vendor_definitions
 from sync_pipelines.vendors.suppliers import completion, health, requests, score, session
+from sync_pipelines.vendors.suppliers.beats import CRONS
 from sync_pipelines.vendors.suppliers.connector import Kind
 from sync_pipelines.vendors.suppliers.connectors import CONNECTORS
 from sync_pipelines.vendors.suppliers.streams import MAX_RUNTIME, STREAMS
 from sync_pipelines.vendors.suppliers.vendor import VENDOR
-
-CRONS = {
-    Kind.INVENTORY_UPDATE: "*/30 * * * *",
-    Kind.PRICE_UPDATE: "15 */6 * * *",
-    Kind.ORDER_SYNC: "5 * * * *",
-    Kind.SUPPLIER_API: "30 2 * * *",
-}
-"""When each kind is asked for, in UTC; one that is still open is not asked for again."""
 
 PLANNED = ("stock", "prices")
 """Tables whose plan of calls is shown with their materializations."""

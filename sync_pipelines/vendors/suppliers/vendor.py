@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sync_pipelines.core.vendor import AccountContext, CheckItem, Vendor
+from sync_pipelines.vendors.suppliers.beats import next_beat
 from sync_pipelines.vendors.suppliers.connectors import CONNECTORS
 from sync_pipelines.vendors.suppliers.session import Session
 from sync_pipelines.vendors.suppliers.streams import STREAMS
@@ -19,4 +20,11 @@ def check(session: Session) -> list[CheckItem]:
     return session.client.check()
 
 
-VENDOR = Vendor(name="suppliers", streams=tuple(STREAMS.values()), connect=connect, check=check, accounts_of=tuple(CONNECTORS))
+VENDOR = Vendor(
+    name="suppliers",
+    streams=tuple(STREAMS.values()),
+    connect=connect,
+    check=check,
+    accounts_of=tuple(CONNECTORS),
+    next_beat=next_beat,
+)

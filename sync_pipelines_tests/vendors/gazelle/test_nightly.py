@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sync_pipelines.vendors.gazelle.nightly import due_night, is_thorough
+from sync_pipelines.vendors.gazelle.nightly import due_night, is_thorough, next_night
 
 MONTREAL = ZoneInfo("America/Montreal")
 
@@ -31,6 +31,12 @@ MONTREAL = ZoneInfo("America/Montreal")
 def test_a_night_begins_at_two_local_time(now: str, last: str, due: str | None) -> None:
     found = due_night(datetime.fromisoformat(now).replace(tzinfo=UTC), MONTREAL, date.fromisoformat(last))
     assert (found and found.isoformat()) == due
+
+
+def test_the_next_night_is_the_one_that_will_be_due() -> None:
+    before, after = datetime(2026, 1, 15, 6, 59, tzinfo=UTC), datetime(2026, 1, 15, 7, 0, tzinfo=UTC)
+    assert next_night(before, MONTREAL) == after
+    assert next_night(after, MONTREAL) == datetime(2026, 1, 16, 7, 0, tzinfo=UTC)
 
 
 def test_a_new_account_is_due_at_once() -> None:

@@ -1,0 +1,83 @@
+"""The picture as of at most two seconds ago: however many pages are open, the database is asked once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from sync_pipelines.core.db import Database
+from sync_pipelines.overview.models import Alerts, History, Links, Queues, Status
+from sync_pipelines.overview.reading import read_alerts, read_history, read_links, read_queues, read_status
+from sync_pipelines.overview.watched import Watched, WatchedStream
+
+MAX_AGE_S = 2.0
+CONFIGURATION_AGE_S = 10.0
+
+
+class Pictures:
+    """What the page shows, for one process. Thread-safe.
+
+    Args:
+        database: A pool of its own, so that people who look never hold up webhooks.
+        watched: The active configuration's; asked again every ten seconds, so that the page follows it.
+        max_age_s: How old a status may be that is shown again.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        watched: Callable[[], Watched],
+        *,
+        max_age_s: float = MAX_AGE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.database = database
+        self._watched, self._max_age_s, self._clock = watched, max_age_s, clock
+        self._lock = threading.Lock()
+        self._status: tuple[float, Status] | None = None
+        self._known: tuple[float, Watched] | None = None
+
+    def status(self) -> Status:
+        """The front page's."""
+        with self._lock:
+            if self._status is None or self._clock() - self._status[0] >= self._max_age_s:
+                found = read_status(self.database, self._configured())
+                self._status = (self._clock(), found)
+            return self._status[1]
+
+    def find(self, vendor: str, stream: str, account: str) -> WatchedStream | None:
+        """A stream of an account, which may be named without its vendor where that leaves no doubt."""
+        candidates = [
+            item
+            for item in self.watched().streams
+            if item.stream.key == f"{vendor}/{stream}" and account in {item.account, item.account.split("/", 1)[1]}
+        ]
+        return candidates[0] if len(candidates) == 1 else None
+
+    def history(self, of: WatchedStream, days: int) -> History:
+        """One stream's past."""
+        return read_history(self.database, self.watched(), of, days=days)
+
+    def links(self) -> Links:
+        """All links."""
+        return read_links(self.database, self.watched())
+
+    def queues(self) -> Queues:
+        """All queues."""
+        return read_queues(self.database)
+
+    def alerts(self) -> Alerts:
+        """The alert ledger."""
+        return read_alerts(self.database, self.watched())
+
+    def watched(self) -> Watched:
+        """The active configuration's."""
+        with self._lock:
+            return self._configured()
+
+    def _configured(self) -> Watched:
+        if self._known is None or self._clock() - self._known[0] >= CONFIGURATION_AGE_S:
+            self._known = (self._clock(), self._watched())
+        return self._known[1]

@@ -1,0 +1,1 @@
+"""The picture that page, JSON, metrics and command line share."""
