@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dagster import (
+    AssetCheckKey,
     AssetKey,
     AssetSelection,
     DagsterInstance,
@@ -26,7 +27,7 @@ from dagster import (
 from sync_pipelines.core.runtime import Runtime
 from sync_pipelines.core.stream import Stream, Sweep
 from sync_pipelines.core.vendor import Vendor
-from sync_pipelines.orchestration import partitions, tags
+from sync_pipelines.orchestration import checks, partitions, tags
 from sync_pipelines.orchestration.engine import open_runtime
 
 UNFINISHED = [
@@ -55,9 +56,13 @@ def job_name(stream: Stream[Any]) -> str:
 
 def stream_job(vendor: Vendor, stream: Stream[Any]) -> Any:
     """The job that materializes one stream's asset; one process a run."""
+    asset = AssetKey([vendor.name, stream.name])
+    selection: AssetSelection = AssetSelection.assets(asset)
+    if stream.reconciling is not None:
+        selection -= AssetSelection.checks(AssetCheckKey(asset, checks.RECONCILED))
     return define_asset_job(
         job_name(stream),
-        selection=AssetSelection.assets(AssetKey([vendor.name, stream.name])),
+        selection=selection,
         description=f"Reads {stream.key} for one account.",
         tags={tags.STREAM: stream.key, tags.MAX_RUNTIME: tags.seconds(stream.max_runtime)},
         executor_def=in_process_executor,
