@@ -41,7 +41,7 @@ def main() -> None:
             settings.of,
             host=environment.host,
             port=environment.service_port,
-            parts=[settings.running, watch.running],
+            parts=[settings.running, watch.running, pictures.keeping],
             pages=pages,
         )
 

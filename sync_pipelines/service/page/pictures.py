@@ -1,18 +1,35 @@
-"""The picture as of at most two seconds ago: however many pages are open, the database is asked once."""
+"""The picture as of at most two seconds ago: however many pages are open, the database is asked once.
+
+A picture is also kept ready for whoever opens the page, who then waits for no query; the page asks for a fresh one a second later.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import psycopg
+from starlette.concurrency import run_in_threadpool
 
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.errors import SyncError
+from sync_pipelines.core.faults import describe
 from sync_pipelines.overview.models import Alerts, History, Links, Queues, Status
 from sync_pipelines.overview.reading import read_alerts, read_history, read_links, read_queues, read_status
 from sync_pipelines.overview.watched import Watched, WatchedStream
 
 MAX_AGE_S = 2.0
 CONFIGURATION_AGE_S = 10.0
+
+KEPT_EVERY_S = 15.0
+KEPT_FOR_S = 20.0
+"""How old a picture may be that is shown at once."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class Pictures:
@@ -38,9 +55,28 @@ class Pictures:
         self._lock = threading.Lock()
         self._status: tuple[float, Status] | None = None
         self._known: tuple[float, Watched] | None = None
+        self._is_keeping = False
+
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[None]:
+        """Keeps a picture ready as long as the context lasts; for the application's lifespan."""
+        keeper = asyncio.create_task(self._keep())
+        self._is_keeping = True
+        try:
+            yield
+        finally:
+            self._is_keeping = False
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+
+    def at_once(self) -> Status:
+        """The picture that is kept ready, or a fresh one."""
+        kept = self._status
+        is_young = kept is not None and self._clock() - kept[0] < KEPT_FOR_S
+        return kept[1] if self._is_keeping and kept is not None and is_young else self.status()
 
     def status(self) -> Status:
-        """The front page's."""
+        """The front page's, fresh."""
         with self._lock:
             if self._status is None or self._clock() - self._status[0] >= self._max_age_s:
                 found = read_status(self.database, self._configured())
@@ -81,3 +117,11 @@ class Pictures:
         if self._known is None or self._clock() - self._known[0] >= CONFIGURATION_AGE_S:
             self._known = (self._clock(), self._watched())
         return self._known[1]
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await run_in_threadpool(self.status)
+            except (SyncError, psycopg.Error) as error:
+                _LOG.warning("no picture could be kept ready: %s", describe(error).text)
+            await asyncio.sleep(KEPT_EVERY_S)

@@ -28,6 +28,9 @@ from sync_pipelines.service.page.pictures import Pictures
 
 STATIC = Path(__file__).parent / "static"
 
+FRESH = "x-fresh"
+"""The page's script asks with this header."""
+
 _LOGIN_LIMIT = 4_096
 _LOG = logging.getLogger(__name__)
 
@@ -64,8 +67,9 @@ class _Pages:
         self._pictures, self._access = pictures, access
 
     async def front(self, request: Request) -> Response:
-        """The one screen."""
-        return await self._page(request, lambda: views.front(self._pictures.status()))
+        """The one screen: at once for whoever opens it, fresh for the script that follows."""
+        read = self._pictures.status if FRESH in request.headers else self._pictures.at_once
+        return await self._page(request, lambda: views.front(read()))
 
     async def queue(self, request: Request) -> Response:
         """Queues and dead letters."""

@@ -1,7 +1,7 @@
 // Follows the server: every few seconds the page's content is fetched again and put in place, and the charts are drawn anew.
 "use strict";
 (() => {
-  const EVERY_MS = 5000;
+  const EVERY_MS = 5000, FIRST_MS = 1000;
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const short = (value) => Math.abs(value) >= 1e6 ? `${+(value / 1e6).toPrecision(3)} M` : Math.abs(value) >= 1e4 ? `${+(value / 1e3).toPrecision(3)} k` : String(value);
   const day = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
@@ -57,7 +57,7 @@
     if (!document.hidden) {
       const sign = document.getElementById("asof");
       try {
-        const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+        const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Fresh": "yes" }, cache: "no-store" });
         if (answer.redirected && new URL(answer.url).pathname === "/login") { location.reload(); return; }
         if (!answer.ok) throw new Error(String(answer.status));
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -93,5 +93,5 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   let resized;
   addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(draw, 150); });
-  if (document.getElementById("content")) setTimeout(follow, EVERY_MS);
+  if (document.getElementById("content")) setTimeout(follow, FIRST_MS);
 })();
