@@ -26,7 +26,6 @@ def serve(
     port: int,
     parts: Sequence[Part] = (),
     pages: Sequence[BaseRoute] = (),
-    parts: Sequence[Part] = (),
 ) -> None:
     """Serves until a signal ends it.
 
@@ -40,7 +39,6 @@ def serve(
         port: Port to listen on.
         parts: What works beside the intake.
         pages: Routes after the webhooks'.
-        parts: What works beside the requests.
     """
     intake = Intake(database, webhooks, settings_of)
     uvicorn.run(
