@@ -21,6 +21,7 @@ from sync_pipelines.core.faults import describe
 from sync_pipelines.overview.models import Alerts, History, Links, Queues, Status
 from sync_pipelines.overview.reading import read_alerts, read_history, read_links, read_queues, read_status
 from sync_pipelines.overview.watched import Watched, WatchedStream
+from sync_pipelines.service.page import views
 
 MAX_AGE_S = 2.0
 CONFIGURATION_AGE_S = 10.0
@@ -55,6 +56,7 @@ class Pictures:
         self._lock = threading.Lock()
         self._status: tuple[float, Status] | None = None
         self._known: tuple[float, Watched] | None = None
+        self._front: tuple[float, str] | None = None
         self._is_keeping = False
 
     @asynccontextmanager
@@ -69,14 +71,18 @@ class Pictures:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
 
-    def at_once(self) -> Status:
-        """The picture that is kept ready, or a fresh one."""
-        kept = self._status
-        is_young = kept is not None and self._clock() - kept[0] < KEPT_FOR_S
-        return kept[1] if self._is_keeping and kept is not None and is_young else self.status()
+    def front(self, *, is_fresh: bool) -> str:
+        """The front page as HTML: read anew, or the one that is kept ready, if any."""
+        kept = self._front
+        if self._is_keeping and not is_fresh and kept is not None and self._clock() - kept[0] < KEPT_FOR_S:
+            return kept[1]
+        status = self.status()
+        html = views.front(status)
+        self._front = (self._clock(), html)
+        return html
 
     def status(self) -> Status:
-        """The front page's, fresh."""
+        """The front page's."""
         with self._lock:
             if self._status is None or self._clock() - self._status[0] >= self._max_age_s:
                 found = read_status(self.database, self._configured())
@@ -121,7 +127,7 @@ class Pictures:
     async def _keep(self) -> None:
         while True:
             try:
-                await run_in_threadpool(self.status)
+                await run_in_threadpool(self.front, is_fresh=True)
             except (SyncError, psycopg.Error) as error:
                 _LOG.warning("no picture could be kept ready: %s", describe(error).text)
             await asyncio.sleep(KEPT_EVERY_S)

@@ -68,8 +68,7 @@ class _Pages:
 
     async def front(self, request: Request) -> Response:
         """The one screen: at once for whoever opens it, fresh for the script that follows."""
-        read = self._pictures.status if FRESH in request.headers else self._pictures.at_once
-        return await self._page(request, lambda: views.front(read()))
+        return await self._page(request, lambda: self._pictures.front(is_fresh=FRESH in request.headers))
 
     async def queue(self, request: Request) -> Response:
         """Queues and dead letters."""

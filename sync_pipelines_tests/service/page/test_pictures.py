@@ -22,13 +22,12 @@ def test_the_opened_page_is_kept_ready_and_the_following_one_is_fresh(database_u
         assert failed not in page.get("/").text
         assert failed in page.get("/", headers={"X-Fresh": "yes"}).text
         assert failed in page.get("/").text
-        assert pictures.at_once() is pictures.at_once()
+        assert pictures.front(is_fresh=False) is pictures.front(is_fresh=False)
 
 
-def test_a_picture_that_is_too_old_is_not_shown(database: Database, house: House) -> None:
-    seconds = iter(range(0, 10_000, 100))
-    pictures = Pictures(database, lambda: house.seen, clock=lambda: next(seconds))
-    assert pictures.at_once() is not pictures.at_once()
+def test_without_a_keeper_nothing_is_kept(database: Database, house: House) -> None:
+    pictures = Pictures(database, lambda: house.seen, max_age_s=0)
+    assert pictures.front(is_fresh=False) is not pictures.front(is_fresh=False)
 
 
 def test_however_many_look_the_database_is_asked_once(database: Database, house: House) -> None:
