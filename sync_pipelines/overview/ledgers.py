@@ -148,25 +148,15 @@ def trust(connection: Connection[Any], subjects: Collection[Subject]) -> dict[Su
         return {(row.pop("account"), row.pop("stream")): Trust(**row) for row in cursor.execute(_TRUST, wanted)}
 
 
-def has_alert_ledger(connection: Connection[Any]) -> bool:
-    """Whether alerts are kept in this database."""
-    row = connection.execute("select to_regclass('sync.alerts') is not null").fetchone()
-    return bool(row and row[0])
-
-
 def open_alert_count(connection: Connection[Any]) -> int:
     """Alerts that stand now."""
-    if not has_alert_ledger(connection):
-        return 0
     row = connection.execute("select count(*) from sync.alerts where closed_at is null").fetchone()
     return row[0] if row else 0
 
 
 def alerts(connection: Connection[Any], *, is_open: bool, limit: int = 100) -> Iterator[Alert]:
     """Alerts that stand (newest first), or those closed last."""
-    if not has_alert_ledger(connection):
-        return
-    where = SQL("closed_at is null order by opened_at desc" if is_open else "closed_at is not null order by closed_at desc")
+    where = SQL("closed_at is null order by opened_at desc" if is_open else "closed_change is not null order by closed_change desc")
     with connection.cursor(row_factory=dict_row) as cursor:
         for row in cursor.execute(SQL(_ALERTS).format(where), [limit]):
             run_id = str(row.pop("run_id") or "") or None

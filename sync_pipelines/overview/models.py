@@ -293,7 +293,6 @@ class Alerts(_Answer):
     """Open alerts, and the newest closed ones."""
 
     at: datetime
-    is_watching: bool = Field(description="Whether there is an alert ledger")
     open: list[Alert]
     closed: list[Alert]
 

@@ -120,9 +120,8 @@ def read_queues(database: Database) -> Queues:
 
 
 def read_alerts(database: Database, watched: Watched) -> Alerts:
-    """The alert ledger, as far as there is one."""
+    """The alert ledger."""
     with _reading(database) as (connection, now):
-        is_watching = ledgers.has_alert_ledger(connection)
         found = {is_open: list(ledgers.alerts(connection, is_open=is_open)) for is_open in (True, False)}
     linked = {
         is_open: [
@@ -133,7 +132,7 @@ def read_alerts(database: Database, watched: Watched) -> Alerts:
         ]
         for is_open, alerts in found.items()
     }
-    return Alerts(at=now, is_watching=is_watching, open=linked[True], closed=linked[False])
+    return Alerts(at=now, open=linked[True], closed=linked[False])
 
 
 def run_state(run: Run, watched: Watched) -> RunState:

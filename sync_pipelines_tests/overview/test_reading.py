@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import psycopg
 import pytest
 
 from sync_pipelines.core.buckets import BucketSpec, Lane
@@ -222,21 +221,13 @@ def test_dead_letters_are_counted_and_never_opened(database: Database, house: Ho
     assert "private" not in queues.model_dump_json()
 
 
-def test_alerts_are_read_where_there_is_a_ledger(database: Database, house: House) -> None:
-    with psycopg.connect(house.url, autocommit=True) as connection:
-        if not connection.execute("select to_regclass('sync.alerts')").fetchone()[0]:  # type: ignore[index]
-            assert not read_alerts(database, house.seen).is_watching
-            connection.execute(
-                "create table sync.alerts (id bigint generated always as identity primary key, rule text, subject text,"
-                " severity text, summary text, opened_at timestamptz, last_seen_at timestamptz, seen_count int,"
-                " closed_at timestamptz, run_id text)"
-            )
-        insert = (
-            "insert into sync.alerts (rule, subject, severity, summary, opened_at, last_seen_at, seen_count, closed_at, run_id)"
-            " values (%s, 'a', 'error', 'words', now(), now(), 2, %s, %s)"
-        )
-        connection.execute(insert, ["one", None, "r1"])
-        connection.execute(insert, ["two", datetime.now(UTC), None])
+def test_alerts_are_read_from_their_ledger(database: Database, house: House) -> None:
+    insert = (
+        "insert into sync.alerts (rule, subject, severity, summary, opened_at, last_seen_at, seen_count, risen_at, opened_change,"
+        " closed_at, closed_change, run_id) values (%s, 'a', 'error', 'words', now(), now(), 2, now(), 1, %s, %s, %s)"
+    )
+    house.execute(insert, ["one", None, None, "r1"])
+    house.execute(insert, ["two", datetime.now(UTC), 2, None])
     found = read_alerts(database, house.seen)
     assert ([alert.rule for alert in found.open], [alert.rule for alert in found.closed]) == (["one"], ["two"])
     assert found.open[0].run_url == "http://127.0.0.1:3000/runs/r1"
