@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sync_pipelines.core import dead_letters, partitions, replay, status
+from sync_pipelines.core import dead_letters, holds, partitions, replay
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.dead_letters import RetryQueue
@@ -294,11 +294,11 @@ def test_the_brake_holds_a_mass_deletion_until_a_person_confirms_it(things: Data
     assert "brake" in (held.stopped_because or "")
     assert len(stored(things)) == 10
     with things.transaction() as connection:
-        (hold,) = status.holds(connection)
-        assert status.confirm_hold(connection, hold.id, by="tester")
+        (hold,) = holds.holds(connection)
+        assert holds.confirm_hold(connection, hold.id, by="tester")
     assert full(things, vendor).deleted == 9
     with things.connect() as connection:
-        assert status.holds(connection) == []
+        assert holds.holds(connection) == []
 
 
 def test_an_empty_list_deletes_nothing(things: Database, vendor: ToyVendor) -> None:
