@@ -25,6 +25,11 @@ query ($key: AssetKeyInput!) {
   } } } } }
 }
 """
+LAUNCH = """
+mutation ($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) { __typename ... on LaunchBackfillSuccess { backfillId } }
+}
+"""
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 BETWEEN_LOOKS_S = 0.5
 
@@ -69,6 +74,13 @@ class DagsterApi:
         """The newest backfills."""
         found: list[dict[str, Any]] = self.ask(BACKFILLS)["partitionBackfillsOrError"]["results"]
         return found
+
+    def launch(self, path: list[str], partitions: list[str]) -> str:
+        """Launches an asset's partitions without the dialog; returns the backfill's id."""
+        params = {"assetSelection": [{"path": path}], "partitionNames": partitions, "fromFailure": False, "tags": []}
+        answer = self.ask(LAUNCH, params=params)["launchPartitionBackfill"]
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+        return str(answer["backfillId"])
 
     def asset(self, *path: str) -> tuple[list[dict[str, Any]], dict[str, bool]]:
         """Materializations with their numeric metadata, newest first, and the latest result of each check."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,13 +45,16 @@ def launch(up: Up, page: Any, days: str, *, partitions: int) -> str:
     page.goto(f"{up.web}{ASSET}")
     page.get_by_text("Materialize").first.click()
     page.get_by_text("Partition selection").wait_for()
-    page.get_by_role("button", name="All", exact=True).first.click()
+    accounts = page.get_by_role("button", name="All", exact=True).first
+    while page.get_by_text("Select a partition or create one").is_visible():  # it has no effect before the list is there
+        accounts.click()
+        page.wait_for_timeout(200)
     field = page.get_by_placeholder("ex: 2020-01-01")
     field.fill(days)
     field.press("Enter")
     page.get_by_text(f"{partitions} partition").first.wait_for()
     page.screenshot(path=ARTIFACTS / f"dagster-launch-{partitions}.png")
-    page.get_by_role("button", name="Launch backfill").click()
+    page.get_by_role("button", name=re.compile("^Launch (backfill|[0-9]+ run|run)")).click()
     up.api.until(lambda: len(up.api.backfills()) > len(known), "the UI has launched the backfill")
     (new,) = {backfill["id"] for backfill in up.api.backfills()} - known
     return str(new)
