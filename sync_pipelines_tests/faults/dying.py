@@ -20,7 +20,7 @@ import psycopg
 Work = Callable[..., None]
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["sync_pipelines_tests.faults.shop_sync"])
+_SERVER.set_forkserver_preload(["sync_pipelines_tests.faults.label_worker", "sync_pipelines_tests.faults.shop_sync"])
 
 
 class Elsewhere:

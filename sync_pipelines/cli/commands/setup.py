@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import uuid4
 
 import typer
 
@@ -10,6 +11,7 @@ from sync_pipelines.cli import output
 from sync_pipelines.cli.session import dagster_session
 from sync_pipelines.config import Environment, load_config
 from sync_pipelines.core.errors import ConfigError, SyncError
+from sync_pipelines.registry import module
 
 
 def register(app: typer.Typer) -> None:
@@ -18,32 +20,46 @@ def register(app: typer.Typer) -> None:
 
 
 def setup(account: Annotated[str, typer.Argument(help="vendor/name, such as sendcloud/main")]) -> None:
-    """Tests the connection, then reads reference data, recent orders and products; safe to run again."""
+    """Tests the connection, then reads reference data, products and the last orders; safe to run again."""
     vendor = load_config(Environment.read().config_path).account(account).vendor
     name = f"{vendor}_initial_setup"
-    with dagster_session() as session:
+    with dagster_session(vendor=vendor if module(vendor, "defs") else None) as session:
         from sync_pipelines.orchestration import tags
         from sync_pipelines.orchestration.launch import QUIET, process_identity, reason
 
-        if not session.definitions.resolve_all_job_defs() or name not in {
-            found.name for found in session.definitions.resolve_all_job_defs()
-        }:
+        if name not in {job.name for job in session.definitions.resolve_all_job_defs()}:
             raise ConfigError(f"{vendor} has no initial setup; its streams fill their tables by themselves", account=account)
         job = session.definitions.resolve_job_def(name)
         steps = [node.name for node in job.nodes_in_topological_order]
+        run_id = str(uuid4())
+        if not output.is_json:
+            session.instance.add_event_listener(run_id, _tell)
         result = job.execute_in_process(
             instance=session.instance,
             run_config={"ops": {step: {"config": {"account": account}} for step in steps}, **QUIET},
             tags={tags.ACCOUNT: account, tags.PROCESS: process_identity()},
             raise_on_error=False,
+            run_id=run_id,
         )
-    rows: list[dict[str, Any]] = []
-    for event in result.all_events:
-        if event.is_successful_output:
-            numbers = {key: value.value for key, value in event.step_output_data.metadata.items()}
-            told = ", ".join(f"{key} {value}" for key, value in numbers.items() if key != "duration_s")
-            rows.append({**numbers, "step": event.step_key, "told": told})
-    output.rows(rows, {"step": "step", "duration_s": "seconds", "told": "found"}, title=f"Setup of {account}")
+    rows = [_row(event) for event in result.all_events if event.is_successful_output]
     if not result.success:
-        raise SyncError(reason(result), account=account)
-    output.note(f"all history: backfill sendcloud/orders in the UI, or `sync-pipelines sync {vendor}/orders -a {account} --full`")
+        raise SyncError(f"{reason(result)} (done: {', '.join(row['step'] for row in rows) or 'nothing'})", account=account)
+    output.rows(rows, {"step": "step", "duration_s": "seconds", "found": "found"}, title=f"Setup of {account}")
+    for history in (row["all_history"] for row in rows if "all_history" in row):
+        output.note(f"All history: {history}")
+
+
+def _tell(entry: Any) -> None:
+    """Says on standard error when a step begins and ends."""
+    event = entry.dagster_event
+    if event is not None and event.is_step_start:
+        output.note(f"{event.step_key} …")
+    elif event is not None and event.is_successful_output:
+        row = _row(event)
+        output.note(f"{event.step_key}: {row['found']} ({row['duration_s']} s)")
+
+
+def _row(event: Any) -> dict[str, Any]:
+    numbers = {name: value.value for name, value in event.step_output_data.metadata.items()}
+    found = ", ".join(f"{name} {value}" for name, value in numbers.items() if name not in {"duration_s", "all_history"})
+    return {"step": event.step_key, **numbers, "found": found}

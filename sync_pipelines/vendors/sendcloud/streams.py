@@ -73,6 +73,13 @@ def all_orders(client: SendCloudClient, token: str | None) -> Iterator[Page]:
     return _v3_or_v2(v3, v2, token)
 
 
+def newest_orders(client: SendCloudClient) -> Page:
+    """The last 100 orders that reached SendCloud."""
+    v3: Lists = {"newest": lambda cursor: _pages(client.orders(cursor=cursor, sort=f"-{_BY_AGE}"), mapping.V3)}
+    v2: Lists = {"v2": lambda cursor: _v2_pages(client, None, cursor)}
+    return next(_v3_or_v2(v3, v2, None))
+
+
 def one_order(client: SendCloudClient, key: str) -> Page:
     """The order with this shop id, read anew; of several integrations' orders, all."""
     order_id = key.rsplit("/", 1)[0]

@@ -6,15 +6,15 @@ to 100 orders a call, all or none, so a refused call is halved until the refused
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
-from psycopg import Connection
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import DataError
@@ -27,6 +27,7 @@ from sync_pipelines.vendors.sendcloud.fields import KILOGRAMS
 from sync_pipelines.vendors.sendcloud.settings import Settings
 
 _READ_ONLY = ("created_at", "modified_at")
+LONGEST_PAGE = 200
 
 
 @dataclass(slots=True)
@@ -39,7 +40,8 @@ class PushTotals:
         fields: Fields in them.
         kept: Fields left alone because somebody changed them after us.
         calls: Write calls made.
-        floor: The fewest calls that many orders need.
+        floor: The fewest write calls that many orders need.
+        reads: Calls to see orders anew that only we changed since they were read.
         refused: Order number to the vendor's words.
     """
 
@@ -49,6 +51,7 @@ class PushTotals:
     kept: int = 0
     calls: int = 0
     floor: int = 0
+    reads: int = 0
     refused: dict[str, str] = field(default_factory=dict)
 
     def as_metadata(self) -> dict[str, Any]:
@@ -90,7 +93,6 @@ def push(
     """
     totals = PushTotals()
     may_overwrite = settings.products.overwrite if overwrite is None else overwrite
-    writes: list[Write] = []
     with database.connect() as connection:
         masters = {
             row["sku"]: row
@@ -98,21 +100,22 @@ def push(
                 "SELECT * FROM wms.products WHERE %s::text[] IS NULL OR sku = ANY(%s)", [skus, skus]
             )
         }
-        storer = Storer(streams.orders, account, run_id, settings)
-        found = _open_orders(connection, account, list(masters), settings.products.open_statuses)
-    for order_id, integration_id, number, raw, key, is_behind in found:
-        totals.orders += 1
-        text = raw.encode()
-        if is_behind:
-            text = _read_anew(database, client, storer, key) or text
-        with database.connect() as connection:
-            written = _written(connection, account, order_id, integration_id)
-        order = decode_json(text)
-        changed, kept = changes(order, masters, settings.products.fields, written, overwrite=may_overwrite)
+    found = _open_orders(database, account, list(masters), settings.products.open_statuses)
+    if behind := [order for order in found if order.is_behind]:
+        gone = _read_anew(database, client, Storer(streams.orders, account, run_id, settings), behind, totals)
+        found = _open_orders(database, account, list(masters), settings.products.open_statuses)
+        found = [order for order in found if str(order.sendcloud_id) not in gone]
+    totals.orders = len(found)
+    written = _written(database, account)
+    writes: list[Write] = []
+    for one in found:
+        order = decode_json(one.raw.encode())
+        ours = written.get((one.order_id, one.integration_id), {})
+        changed, kept = changes(order, masters, settings.products.fields, ours, overwrite=may_overwrite)
         totals.kept += kept
         if changed:
             body = {name: value for name, value in order.items() if name not in _READ_ONLY}
-            writes.append(Write(order_id, integration_id, number, body, changed))
+            writes.append(Write(one.order_id, one.integration_id, one.order_number, body, changed))
     totals.floor = -(-len(writes) // ORDERS_BATCH)
     for start in range(0, len(writes), ORDERS_BATCH):
         _send(database, account, client, writes[start : start + ORDERS_BATCH], totals)
@@ -221,35 +224,79 @@ def _send(database: Database, account: str, client: SendCloudClient, writes: lis
     totals.fields += sum(len(write.fields) for write in writes)
 
 
-def _read_anew(database: Database, client: SendCloudClient, storer: Storer, key: int) -> bytes | None:
-    """The order as it is now, stored on the way: delta runs do not see what only we changed."""
-    body = client.order(str(key))
-    if body is None:
-        return None
-    raw = bytes(msgspec.json.decode(body, type=dict[str, msgspec.Raw])["data"])
-    with database.transaction() as connection:
-        storer.raws(connection, [raw], source=mapping.V3, received_at=datetime.now(UTC))
-    return raw
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An open order as we stored it; ``is_behind`` if that is older than what we last wrote there."""
+
+    order_id: str
+    integration_id: int
+    order_number: str
+    sendcloud_id: int
+    created_at: datetime | None
+    raw: str
+    is_behind: bool
 
 
-def _open_orders(
-    connection: Connection[Any], account: str, skus: list[str], statuses: Sequence[str]
-) -> list[tuple[str, int, str, str, int, bool]]:
-    """Open orders with these SKUs; the last column says that our row is older than what we last wrote there."""
-    return connection.execute(
-        "SELECT o.order_id, o.integration_id, o.order_number, o.raw::text, o.sendcloud_id, EXISTS (SELECT"
-        " FROM sendcloud.product_writes w WHERE w.account = o.account AND w.order_id = o.order_id"
-        " AND w.integration_id = o.integration_id AND w.written_at > o.synced_at) FROM sendcloud.orders o WHERE o.account = %s"
-        " AND o.deleted_at IS NULL AND o.source = 'v3' AND o.tracking_number IS NULL"
-        " AND (o.wms_status = ANY(%s)) AND EXISTS (SELECT FROM sendcloud.order_items i WHERE i.account = o.account"
-        " AND i.order_id = o.order_id AND i.integration_id = o.integration_id AND i.sku = ANY(%s)) ORDER BY o.sendcloud_id",
-        [account, list(statuses), skus],
-    ).fetchall()
+_OPEN = """
+SELECT o.order_id, o.integration_id, o.order_number, o.sendcloud_id, o.order_created_at AS created_at, o.raw::text AS raw,
+       EXISTS (SELECT FROM sendcloud.product_writes w WHERE w.account = o.account AND w.order_id = o.order_id
+                  AND w.integration_id = o.integration_id AND w.written_at > o.synced_at) AS is_behind
+  FROM sendcloud.orders o
+ WHERE o.account = %s AND o.deleted_at IS NULL AND o.source = 'v3' AND o.tracking_number IS NULL AND o.wms_status = ANY(%s)
+   AND EXISTS (SELECT FROM sendcloud.order_items i WHERE i.account = o.account AND i.order_id = o.order_id
+                  AND i.integration_id = o.integration_id AND i.sku = ANY(%s))
+ ORDER BY o.sendcloud_id
+"""
 
 
-def _written(connection: Connection[Any], account: str, order_id: str, integration_id: int) -> dict[tuple[str, str], str]:
-    rows = connection.execute(
-        "SELECT item, field, value FROM sendcloud.product_writes WHERE account = %s AND order_id = %s AND integration_id = %s",
-        [account, order_id, integration_id],
-    ).fetchall()
-    return {(item, one): value for item, one, value in rows}
+def _open_orders(database: Database, account: str, skus: list[str], statuses: Sequence[str]) -> list[_Open]:
+    with database.connect() as connection:
+        return connection.cursor(row_factory=class_row(_Open)).execute(_OPEN, [account, list(statuses), skus]).fetchall()
+
+
+class _Head(msgspec.Struct):
+    id: str | int | None = None
+
+
+def _read_anew(
+    database: Database, client: SendCloudClient, storer: Storer, behind: Sequence[_Open], totals: PushTotals
+) -> set[str]:
+    """Stores orders as they are now, since delta runs do not see what only we changed; answers those the vendor no longer has.
+
+    One by one, or, if that needs fewer calls, all orders of the days on which they were created.
+    """
+    wanted = {str(order.sendcloud_id) for order in behind}
+    days = sorted(order.created_at.astimezone(UTC).date() for order in behind if order.created_at)
+    is_listed = len(days) == len(behind) > 1 + _orders_between(database, storer.account, days[0], days[-1]) // LONGEST_PAGE
+    if is_listed:
+        pages = client.orders(created=(days[0], days[-1]), sort="pk", page_size=LONGEST_PAGE)
+        bodies = (mapping.split_orders(page.body, mapping.V3) for page in pages)
+    else:
+        answers = (client.order(key) for key in sorted(wanted))
+        bodies = ([bytes(msgspec.json.decode(body, type=dict[str, msgspec.Raw])["data"])] if body else [] for body in answers)
+    for raws in bodies:
+        totals.reads += 1
+        wanted -= {str(msgspec.json.decode(raw, type=_Head).id) for raw in raws}
+        with database.transaction() as connection:
+            storer.raws(connection, raws, source=mapping.V3, received_at=datetime.now(UTC))
+    return wanted
+
+
+def _orders_between(database: Database, account: str, first: date, last: date) -> int:
+    with database.connect() as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM sendcloud.orders WHERE account = %s AND order_created_at >= %s AND order_created_at < %s",
+            [account, datetime.combine(first, time.min, UTC), datetime.combine(last, time.min, UTC) + timedelta(days=1)],
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _written(database: Database, account: str) -> dict[tuple[str, int], dict[tuple[str, str], str]]:
+    """What we wrote, by order, then by item and field."""
+    found: dict[tuple[str, int], dict[tuple[str, str], str]] = defaultdict(dict)
+    with database.connect() as connection:
+        for order_id, integration_id, item, one, value in connection.execute(
+            "SELECT order_id, integration_id, item, field, value FROM sendcloud.product_writes WHERE account = %s", [account]
+        ):
+            found[order_id, integration_id][item, one] = value
+    return found
