@@ -115,7 +115,7 @@ def test_after_the_burst_a_tenant_uses_the_plan_whoever_else_is_refused(
         status = shop.sync("beta").status
         shop.wait(300)
     times = [call["at"] for call in shop.calls("/orders/", tenant="beta")]
-    assert len(times) == pages
+    assert len(times) >= pages
     # The bucket may hold the better part of a token when the beat looks.
     assert len(times) - SEARCH_BURST >= 0.97 * (times[-1] - times[0]) * SEARCHES_PER_S - 1
     assert shop.calls_above_plan() == []
