@@ -1,4 +1,5 @@
-"""``python -m sync_pipelines_tests.bench [upsert] [sync] [budget] [empty] [queue] [intake] [page] [--quick] [--json]``.
+"""``python -m sync_pipelines_tests.bench [upsert] [sync] [budget] [empty] [queue] [intake] [page] [amazon]
+[gazelle] [suppliers] [--quick] [--json]``.
 
 Without names every bench runs, at full size. Each compares things measured one after the other in the same run on the same server,
 so the ratios can be compared between machines; the absolute numbers cannot. Exit code 0 whatever comes out: a bench informs.
@@ -17,7 +18,7 @@ from pathlib import Path
 from sync_pipelines.core.guard import ProcessGuard
 from sync_pipelines.core.postgres import EmbeddedServer
 from sync_pipelines.migrations import migrate
-from sync_pipelines_tests.bench import budget, empty, intake, page, queue, sync, upsert
+from sync_pipelines_tests.bench import amazon, budget, empty, gazelle, intake, page, queue, suppliers, sync, upsert
 from sync_pipelines_tests.bench.measures import Measure, show
 from sync_pipelines_tests.servers import TestServer
 
@@ -29,6 +30,9 @@ BENCHES = {
     "queue": queue.run,
     "intake": intake.run,
     "page": page.run,
+    "amazon": amazon.run,
+    "gazelle": gazelle.run,
+    "suppliers": suppliers.run,
 }
 
 

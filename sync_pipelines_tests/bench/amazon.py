@@ -1,112 +1,133 @@
 """Amazon orders by our stream and by python-amazon-sp-api's documented paging loop, on the same look-alike and the published plan.
 
-Time is simulated: whoever waits moves the clock, so hours of quota pass in seconds. ``python -m sync_pipelines_tests.bench.amazon``
+Time is simulated: whoever waits moves the clock, so hours of quota pass in seconds. The other client is a dependency of ``make bench``.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import psycopg
-
-from sync_pipelines.core.guard import ProcessGuard
-from sync_pipelines.core.postgres import EmbeddedServer
 from sync_pipelines.core.totals import Status
-from sync_pipelines.migrations import migrate
 from sync_pipelines.vendors.amazon.client import INCLUDED_DATA
+from sync_pipelines_tests.bench.databases import fresh_database
+from sync_pipelines_tests.bench.measures import Measure
 from sync_pipelines_tests.sandboxes import RunningSandbox, run_sandbox
 from sync_pipelines_tests.servers import TestServer
 from sync_pipelines_tests.vendors.amazon.shop import MARKETPLACES, Shop, open_shop
 
 BEAT_S = 300
+SEARCHES_PER_S, BURST = 0.0056, 20
 HTML_503 = {"kind": "html", "path": "/orders/", "skip": 7, "times": 1}
-SCENARIOS: dict[str, tuple[int, list[dict[str, Any]]]] = {
-    "2,000 orders, nothing in the way": (2_000, []),
-    "2,000 orders, one 503 with HTML": (2_000, [HTML_503]),
-    "3,000 orders, more than one burst": (3_000, []),
-    "3,000 orders, more than one burst and a 503": (3_000, [HTML_503]),
-}
 
 
-@dataclass
+@dataclass(frozen=True)
+class Scenario:
+    """What is to be read, and what is in the way."""
+
+    name: str
+    orders: int
+    faults: tuple[dict[str, Any], ...] = ()
+    is_only_ours: bool = False
+
+
+SCENARIOS = (
+    Scenario("2,000 orders", 2_000),
+    Scenario("2,000 orders, a 503 with HTML", 2_000, (HTML_503,)),
+    Scenario("3,000 orders, more than a burst", 3_000),
+    Scenario("3,000 orders, more than a burst and a 503", 3_000, (HTML_503,)),
+    Scenario("8,000 orders", 8_000, is_only_ours=True),
+)
+QUICK = (Scenario("100 orders", 100), Scenario("2,200 orders", 2_200, is_only_ours=True))
+
+
+def run(server: TestServer, *, quick: bool) -> list[Measure]:
+    """All scenarios for all clients."""
+    return [measure for scenario in (QUICK if quick else SCENARIOS) for measure in _compared(server, scenario)]
+
+
+def _compared(server: TestServer, scenario: Scenario) -> Iterator[Measure]:
+    clients: dict[str, Callable[[Shop], set[str]]] = {"ours": _ours}
+    if not scenario.is_only_ours:
+        clients |= {"sp-api as documented": _theirs, "sp-api, retry inside": _theirs_inside}
+    for client, read in clients.items():
+        with fresh_database(server) as url:
+            found = _measure(scenario, read, url)
+        best = 0 if client == "ours" else None
+        what = f"{scenario.name}, {client}"
+        yield Measure("amazon", f"{what}: orders missed (ended: {found.end})", found.missed, "orders", at_most=best)
+        yield Measure("amazon", f"{what}: calls above the plan", found.throttled, "calls", at_most=best)
+        yield Measure("amazon", f"{what}: calls per order", found.calls / max(1, found.found), "calls")
+        yield Measure("amazon", f"{what}: simulated time", found.quota_s, "s")
+        yield Measure("amazon", f"{what}: work, the look-alike's included", found.work_s, "s")
+        if found.share is not None and client == "ours":
+            yield Measure("amazon", f"{what}: of the plan's calls after the burst", found.share, "share", at_least=0.97)
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How one client fared in one scenario.
 
     Attributes:
-        missed: Orders that the client did not deliver, though it said it was done or gave up.
+        found: Orders that it delivered.
+        missed: Orders that it did not deliver, though it said it was done or gave up.
         calls: Requests to the Orders API; ``throttled`` of them were answered 429.
+        share: Calls after the burst, of those the plan permits until the last one; ``None`` if the burst was enough.
         quota_s: Simulated seconds from the first call to the end.
         work_s: Real seconds, the look-alike's included.
         end: ``done`` or the exception.
     """
 
-    scenario: str
-    client: str
-    orders: int
+    found: int
     missed: int
     calls: int
     throttled: int
-    calls_per_order: float
+    share: float | None
     quota_s: float
     work_s: float
     end: str
 
 
-def run() -> Iterator[Outcome]:
-    """All scenarios for all clients."""
-    with _databases() as new_database:
-        for scenario, (orders, faults) in SCENARIOS.items():
-            for client, read in (
-                ("sync_pipelines", _ours),
-                ("sp-api, documented", _theirs),
-                ("sp-api, retry inside", _theirs_inside),
-            ):
-                yield _measure(scenario, client, read, orders, faults, new_database())
-
-
-def _measure(
-    scenario: str, client: str, read: Callable[[Shop], set[str]], orders: int, faults: list[dict[str, Any]], database_url: str
-) -> Outcome:
+def _measure(scenario: Scenario, read: Callable[[Shop], set[str]], database_url: str) -> Outcome:
     running: list[RunningSandbox] = []
 
     def start(*args: Any, **options: Any) -> RunningSandbox:
         running.append(run_sandbox(*args, **options))
         return running[0]
 
-    with open_shop(start, database_url) as shop:
-        shop.control.post("generate", tenant="alpha", count=orders)
-        if faults:
-            shop.control.faults(*faults)
-        began, started, end = shop.now(), time.perf_counter(), "done"
-        found: set[str] = set()
-        try:
-            found = read(shop)
-        except _StoppedError as stopped:
-            found, end = stopped.found, stopped.why
-        calls = shop.calls("/orders/")
-        outcome = Outcome(
-            scenario,
-            client,
-            orders,
-            missed=orders - len(found),
-            calls=len(calls),
-            throttled=sum(call["throttled"] for call in calls),
-            calls_per_order=round(len(calls) / max(1, len(found)), 4),
-            quota_s=round((shop.now() - began).total_seconds()),
-            work_s=round(time.perf_counter() - started, 2),
-            end=end,
-        )
-    running[0].stop()
-    return outcome
+    try:
+        with open_shop(start, database_url) as shop:
+            shop.control.post("generate", tenant="alpha", count=scenario.orders)
+            shop.control.faults(*scenario.faults)
+            began, started, end = shop.now(), time.perf_counter(), "done"
+            try:
+                found = read(shop)
+            except _StoppedError as stopped:
+                found, end = stopped.found, stopped.why
+            calls = shop.calls("/orders/")
+            return Outcome(
+                found=len(found),
+                missed=scenario.orders - len(found),
+                calls=len(calls),
+                throttled=sum(call["throttled"] for call in calls),
+                share=_share_of_plan([call["at"] for call in calls]),
+                quota_s=(shop.now() - began).total_seconds(),
+                work_s=time.perf_counter() - started,
+                end=end,
+            )
+    finally:
+        for one in running:
+            one.stop()
+
+
+def _share_of_plan(times: list[float]) -> float | None:
+    """The plan counts whole calls: a part of a token permits none."""
+    permitted = int((times[-1] - times[0]) * SEARCHES_PER_S + 1e-6)
+    return (len(times) - BURST) / permitted if len(times) > BURST and permitted else None
 
 
 def _ours(shop: Shop) -> set[str]:
@@ -187,35 +208,3 @@ def _their_client(shop: Shop) -> Any:
     client = Orders(marketplace=Marketplaces.FR, credentials=credentials, auth_token_client_class=Login)
     client.endpoint = shop.sandbox.base_url
     return client
-
-
-@contextmanager
-def _databases() -> Iterator[Callable[[], str]]:
-    """Fresh, migrated databases on an embedded server of our own."""
-    with tempfile.TemporaryDirectory() as folder, ProcessGuard() as guard:
-        server = TestServer(EmbeddedServer(Path(folder), settings={"fsync": "off"}), guard)
-        server.start()
-        count = 0
-
-        def new() -> str:
-            nonlocal count
-            count += 1
-            with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-                connection.execute(f"create database bench_{count}")  # type: ignore[arg-type]
-            migrate(server.url(f"bench_{count}"))
-            return server.url(f"bench_{count}")
-
-        try:
-            yield new
-        finally:
-            server.stop()
-
-
-def main() -> None:
-    """Prints one JSON object a line."""
-    for outcome in run():
-        print(json.dumps(asdict(outcome)), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from sync_pipelines.sandbox.amazon.answers import milliseconds, seconds
 from sync_pipelines.sandbox.amazon.app import create_app
 from sync_pipelines.sandbox.common.clock import Clock
 from sync_pipelines_tests.contract import swagger
@@ -72,6 +73,11 @@ def test_both_versions_and_the_report_show_the_same_orders(amazon: Amazon) -> No
     rows = _report(amazon)
     assert {row["amazon-order-id"] for row in rows} == set(truth["orders"])
     assert len(rows) == len(truth["order_items"])
+
+
+def test_both_versions_name_the_same_second() -> None:
+    almost = NOW + 0.99967
+    assert seconds(almost)[:19] == milliseconds(almost)[:19]
 
 
 def test_results_come_oldest_change_first_and_the_bound_is_echoed(amazon: Amazon) -> None:

@@ -48,13 +48,13 @@ def instant(text: str, name: str) -> float:
 
 def seconds(at: float) -> str:
     """Version 0 tells whole seconds."""
-    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(at * 1000) // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def milliseconds(at: float) -> str:
-    """Version 2026-01-01 tells milliseconds."""
-    moment = datetime.fromtimestamp(round(at * 1000) / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    """Version 2026-01-01 tells milliseconds, cut off like the seconds of v0, so that both name the same second."""
+    whole, rest = divmod(int(at * 1000), 1000)
+    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{rest:03d}Z"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Around every look-alike: a request log, planned faults, and the ``/_control`` routes that tests use.
 
-``GET  /_control/log``     every request: ``at, method, path, query, status, throttled, fault, account``
+``GET  /_control/log``     every request: ``at, method, path, query, status, throttled, fault, account, size``
 ``DELETE /_control/log``   forgets it
 ``POST /_control/faults``  a `Fault` object or a list of them; ``DELETE`` removes all
 ``POST /_control/clock``   ``{"advance": seconds}``
@@ -83,7 +83,7 @@ class ConnectionDropped(Exception):
 
 @dataclass
 class LogEntry:
-    """One request as the vendor saw it. ``throttled`` is set for every answer 429."""
+    """One request as the vendor saw it. ``throttled`` is set for every answer 429, ``size`` is the answer's, in bytes."""
 
     at: float
     method: str
@@ -93,6 +93,7 @@ class LogEntry:
     throttled: bool
     fault: str | None
     account: str | None
+    size: int = 0
 
 
 class Observed:
@@ -112,7 +113,7 @@ class Observed:
         entry = LogEntry(self._clock.now(), scope["method"], scope["path"], query, 0, False, fault.kind if fault else None, None)
         self._log.append(entry)
         status, headers, body = await self._answer(fault, scope, receive)
-        entry.status, entry.throttled = status, status == 429
+        entry.status, entry.throttled, entry.size = status, status == 429, len(body)
         entry.account = scope.get("state", {}).get("account")
         if fault and fault.kind in {"reset", "lost_answer"}:
             raise ConnectionDropped(fault.kind)

@@ -15,10 +15,13 @@ class HttpJsonClient(SimpleClient):
         del scope
         if feed == "products.json":
             answer = self.http.request("GET", feed, params={"page": page + 1})
-            return Listing(answer.body, f"GET /{feed}?page={page + 1}", is_last=answer.json()["next"] is None)
-        answer = self.http.request("GET", feed, answer="any")
-        if not answer.body.startswith(b"sku;"):
-            raise ContractError(
-                f"{self.http.account}: {feed} has no header line", account=self.http.account, body=answer.body[:2000]
-            )
-        return Listing(answer.body, f"GET /{feed}", is_last=True)
+            found = answer.json()
+            if isinstance(found, dict) and isinstance(found.get("items"), list) and "next" in found:
+                return Listing(answer.body, f"GET /{feed}?page={page + 1}", is_last=found["next"] is None)
+        else:
+            answer = self.http.request("GET", feed, answer="any")
+            if answer.body.startswith(b"sku;"):
+                return Listing(answer.body, f"GET /{feed}", is_last=True)
+        raise ContractError(
+            f"{self.http.account}: {feed} has not the agreed shape", account=self.http.account, body=answer.body[:2000]
+        )
