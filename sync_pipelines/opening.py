@@ -25,14 +25,14 @@ def open_runtime(environment: Environment | None = None, *, application_name: st
     config = active_config(database, environment.config_path)
     secrets = Secrets(database, MasterKeys.parse(environment.master_key)) if environment.master_key else None
 
-    def look_up(name: str, account: str) -> bytes:
+    def look_up(name: str, account: str) -> bytes | None:
         if secrets is None:
             raise ConfigError(
                 f"account {account} uses secret:{name}, but SYNC_PIPELINES_MASTER_KEY is not set; "
                 "`sync-pipelines secrets new-key` prints one",
                 account=account,
             )
-        return secrets.get(name, account)
+        return secrets.lookup(name, account)
 
     def account(account_id: str, lane: Lane) -> AccountContext:
         found = config.account(account_id)

@@ -17,7 +17,7 @@ from sync_pipelines.config.document import Path, parse_document
 from sync_pipelines.config.environment import Environment
 from sync_pipelines.config.models import Account, Config
 from sync_pipelines.config.problems import Problems, unknown
-from sync_pipelines.config.references import Reference, expand, unset
+from sync_pipelines.config.references import SECRET_PREFIX, Reference, expand, unset
 from sync_pipelines.config.vendors import VendorShape, known_vendors, vendor_shape
 from sync_pipelines.core.errors import ConfigError
 
@@ -233,6 +233,9 @@ def _expanded(
             _expanded(item, path, who, problems, environ, later=later, below=(*below, index)) for index, item in enumerate(value)
         ]
     if not isinstance(value, str):
+        return value
+    if value.startswith(SECRET_PREFIX):
+        problems.add(path, who, f'{SECRET_PREFIX} is looked up for credentials only; write "${{NAME}}" here', below=below)
         return value
     text, missing = expand(value, environ)
     if missing:

@@ -74,6 +74,10 @@ def test_a_link_is_planned_previewed_initialised_held_and_replayed(run: Run) -> 
     run("links", "show", "nowhere", code=2)
 
 
+def test_the_check_looks_at_secondary_accounts_too(run: Run) -> None:
+    assert {row["account"] for row in run("check")} == {"grand_shooting/main", "grand_shooting/paris"}
+
+
 def test_the_configuration_is_planned_applied_rolled_back_and_followed(run: Run, accounts: Path) -> None:
     assert run("config", "plan")["version"] == 0
     first = run("config", "apply", "--comment", "start")["version"]

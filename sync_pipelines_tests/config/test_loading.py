@@ -69,6 +69,12 @@ def test_a_missing_credential_stops_its_account_only_and_names_the_place() -> No
         found.resolve(lambda _name, _owner: None, environ={"PUBLIC": "p"})
 
 
+def test_a_secret_reference_outside_of_credentials_is_refused_instead_of_taken_for_the_key_itself() -> None:
+    (problem,) = problems(account(settings='{webhook_keys: ["secret:webhook"]}'))
+    assert "settings.webhook_keys" in problem
+    assert "${NAME}" in problem
+
+
 def test_no_credential_shows_in_a_representation() -> None:
     (found,) = parse_config(account(credentials="{public_key: visible-nowhere, secret_key: b}"), environ={}).accounts
     assert "visible-nowhere" not in repr(found)

@@ -25,9 +25,8 @@ def check(
     from sync_pipelines.registry import all_vendors
 
     with runtime() as opened:
-        accounts = (
-            [account] if account else opened.account_ids(tuple(name for one in all_vendors() for name in one.account_vendors))
-        )
+        read = opened.account_ids(tuple(name for one in all_vendors() for name in one.account_vendors))
+        accounts = [account] if account else list(dict.fromkeys([*read, *(link.secondary for link in opened.links)]))
         rows = [row for each in accounts for row in _rows(opened, each)]
     columns = {"account": "account", "what": "what", "is_ok": "works", "detail": "detail"}
     output.rows(rows, columns, empty="no accounts are configured")

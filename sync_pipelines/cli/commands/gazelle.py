@@ -45,7 +45,7 @@ def authorize(
         secrets = _secrets(opened.database)
         values = {
             name: found.credentials[name].resolve(
-                where=f"{found.place}: account {found.id}, credentials.{name}", account=found.id, secrets=secrets.get
+                where=f"{found.place}: account {found.id}, credentials.{name}", account=found.id, secrets=secrets.lookup
             )
             for name in ("client_id", "client_secret")
         }
