@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
+import zstandard
 
 from sync_pipelines.core.dead_letters import RetryQueue
 from sync_pipelines.core.errors import AuthError, DataError, RemoteError, Throttled
@@ -27,6 +28,10 @@ RETRY_QUEUE = RetryQueue("sendcloud-dlq", (timedelta(minutes=5), timedelta(minut
 """Broken records are tried again three times, then wait for a person."""
 
 _DAY = timedelta(days=1)
+
+MOST_SHOWN = 32 * 2**20
+"""Compressed bytes of orders kept for the length of one window; some 40,000 orders."""
+
 _BY_AGE = "pk"
 """Sort order under which orders that appear while we page come last, not on pages already read."""
 
@@ -55,12 +60,16 @@ Lists = dict[str, Callable[[str | None], Iterator[Page]]]
 
 
 def changed_orders(client: SendCloudClient, window: Window, token: str | None) -> Iterator[Page]:
-    """Orders updated or created on the window's days, then the orders of shipments that changed within it."""
+    """Orders updated or created on the window's days, then the orders of shipments that changed within it.
+
+    An order is only asked for because of its shipment if neither list has just shown it: they were read after the window's end.
+    """
     days = (window.start.date(), (window.end + _DAY).date())
+    shown = _Shown()
     v3: Lists = {
-        "updated": lambda cursor: _pages(client.orders(cursor=cursor, updated=days, sort=_BY_AGE), mapping.V3),
-        "created": lambda cursor: _pages(client.orders(cursor=cursor, created=days, sort=_BY_AGE), mapping.V3),
-        "shipments": lambda cursor: _hinted(_orders_of_shipments(client, window, cursor)),
+        "updated": lambda cursor: shown.keep(_pages(client.orders(cursor=cursor, updated=days, sort=_BY_AGE), mapping.V3)),
+        "created": lambda cursor: shown.keep(_pages(client.orders(cursor=cursor, created=days, sort=_BY_AGE), mapping.V3)),
+        "shipments": lambda cursor: _hinted(_orders_of_shipments(client, window, cursor, shown)),
     }
     v2: Lists = {"v2": lambda cursor: _v2_pages(client, window, cursor)}
     return _v3_or_v2(v3, v2, token)
@@ -165,25 +174,61 @@ def _hinted(pages: Iterator[Page]) -> Iterator[Page]:
         yield Page(b'{"data":[]}', mapping.V3_HINT, "GET /v3/shipments")
 
 
-class _ShipmentHead(msgspec.Struct):
+class _Head(msgspec.Struct):
+    id: str | int | None = None
     order_number: str | None = None
 
 
-def _orders_of_shipments(client: SendCloudClient, window: Window, cursor: str | None) -> Iterator[Page]:
+class _Shown:
+    """Orders that lists have just shown, by number; compressed, and only as many as fit in `MOST_SHOWN` bytes."""
+
+    def __init__(self) -> None:
+        self._orders: dict[str, dict[str | int | None, bytes]] = {}
+        self._size = 0
+        self._compress, self._decompress = zstandard.ZstdCompressor(level=1), zstandard.ZstdDecompressor()
+
+    def keep(self, pages: Iterator[Page]) -> Iterator[Page]:
+        """The same pages, while their orders are kept."""
+        for page in pages:
+            for raw in mapping.split_orders(page.body, mapping.V3):
+                head = _head(raw)
+                if head.order_number and self._size < MOST_SHOWN:
+                    packed = self._compress.compress(raw)
+                    self._size += len(packed)
+                    self._orders.setdefault(head.order_number, {})[head.id] = packed
+            yield page
+
+    def numbered(self, number: str) -> list[bytes]:
+        """The orders with this number."""
+        return [self._decompress.decompress(packed) for packed in self._orders.get(number, {}).values()]
+
+
+def _head(raw: bytes) -> _Head:
+    try:
+        return msgspec.json.decode(raw, type=_Head)
+    except msgspec.MsgspecError:
+        return _Head()
+
+
+def _orders_of_shipments(client: SendCloudClient, window: Window, cursor: str | None, shown: _Shown) -> Iterator[Page]:
     """For each page of changed shipments, the orders they belong to as they are now."""
     for page in client.shipments(cursor=cursor, updated_after=window.start, updated_before=window.end):
         shipments: dict[str, list[msgspec.Raw]] = {}
         for raw in mapping.split_orders(page.body, mapping.V3):
-            number = msgspec.json.decode(raw, type=_ShipmentHead).order_number
+            number = _head(raw).order_number
             if number:
                 shipments.setdefault(number, []).append(msgspec.Raw(raw))
         pairs = [
             mapping.OrderWithShipments(msgspec.Raw(order), of_order)
             for number, of_order in shipments.items()
-            for orders in client.orders(order_number=number)
-            for order in mapping.split_orders(orders.body, mapping.V3)
+            for order in shown.numbered(number) or _orders_numbered(client, number)
         ]
         yield Page(msgspec.json.encode({"data": pairs}), mapping.V3_HINT, page.request, page.cursor)
+
+
+def _orders_numbered(client: SendCloudClient, number: str) -> Iterator[bytes]:
+    for page in client.orders(order_number=number):
+        yield from mapping.split_orders(page.body, mapping.V3)
 
 
 orders = Stream[SendCloudClient](

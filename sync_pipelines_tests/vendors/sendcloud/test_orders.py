@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
 from sync_pipelines.core.sync import Mode, Request
+from sync_pipelines.core.windows import Window
+from sync_pipelines.vendors.sendcloud import streams
 from sync_pipelines_tests.vendors.sendcloud.worlds import Shop
 
 
@@ -32,3 +38,22 @@ def test_a_change_of_the_vendors_own_clock_alone_arrives_with_the_sweep(shop: Sh
     shop.sandbox.control.mutate(10, seed=7, kinds=["touch"])
     shop.sync(request=Request(mode=Mode.FULL))
     assert shop.stored() == shop.truth()
+
+
+def test_an_order_that_was_just_listed_is_not_asked_for_because_of_its_shipment(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.sync()
+    assert asked_for(shop) == 0
+    followed = "SELECT count(tracking_number) FROM sendcloud.orders"
+    with shop.database.connect() as connection:
+        assert connection.execute(followed).fetchone() > (50,)
+    shop.sandbox.control.clear_log()
+    monkeypatch.setattr(streams, "MOST_SHOWN", 0)
+    shop.sync(request=Request(Mode.WINDOW, window=Window(datetime.now(UTC) - timedelta(days=40), datetime.now(UTC))))
+    assert asked_for(shop) > 50
+
+
+def asked_for(shop: Shop) -> int:
+    """Orders that were asked for by number."""
+    return sum("order_number=" in entry["query"] for entry in shop.sandbox.control.log())
