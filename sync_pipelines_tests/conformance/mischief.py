@@ -11,6 +11,7 @@ from typing import Any
 Twist = Callable[[list[Any]], list[Any]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+_FIELD = "sandboxNovelty"
 _ZONE = re.compile(r'(?<=T)(\d\d:\d\d:\d\d(?:\.\d+)?)(?:Z|[+-]\d\d:?\d\d)"')
 
 
@@ -76,7 +77,7 @@ class Mischief:
     def _record_lists(self, document: Any, name: str = "") -> Iterator[list[Any]]:
         """Lists of records, not those within records."""
         if isinstance(document, list):
-            if name in self._lists and document and isinstance(document[0], dict):
+            if name in self._lists and document:
                 yield document
         elif isinstance(document, dict):
             for key, value in document.items():
@@ -86,6 +87,13 @@ class Mischief:
 def with_unknown_fields(records: list[Any]) -> list[Any]:
     """Every object within the records has a field more."""
     return [_grown(record) for record in records]
+
+
+def without_novelties(value: Any) -> Any:
+    """What `with_unknown_fields` began with."""
+    if isinstance(value, dict):
+        return {name: without_novelties(part) for name, part in value.items() if name != _FIELD}
+    return [without_novelties(part) for part in value] if isinstance(value, list) else value
 
 
 def twice_each_end(records: list[Any]) -> list[Any]:
@@ -115,7 +123,7 @@ def replaced(old: str, new: str) -> Callable[[bytes], bytes]:
 
 def _grown(value: Any) -> Any:
     if isinstance(value, dict):
-        return {**{name: _grown(part) for name, part in value.items()}, "sandboxNovelty": {"since": 2026}}
+        return {**{name: _grown(part) for name, part in value.items()}, _FIELD: {"since": 2026}}
     return [_grown(part) for part in value] if isinstance(value, list) else value
 
 

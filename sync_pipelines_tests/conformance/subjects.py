@@ -16,7 +16,7 @@ from sync_pipelines.core.totals import Status
 from sync_pipelines.sandbox.common.clock import Clock
 from sync_pipelines.vendors.amazon import client as amazon_client
 from sync_pipelines.vendors.sendcloud.client import SendCloudClient
-from sync_pipelines_tests.conformance.mischief import Mischief
+from sync_pipelines_tests.conformance.mischief import Mischief, without_novelties
 from sync_pipelines_tests.sandboxes import RunningSandbox
 from sync_pipelines_tests.vendors.amazon.shop import open_shop
 from sync_pipelines_tests.vendors.gazelle.studio import OAUTH, Studio
@@ -225,11 +225,8 @@ class GrandShooting(Subject):
         self.world.mirror(full=True)
 
     def differences(self) -> list[str]:
-        stored = {
-            ref: raw for ref, raw in self.world.rows("select ref, raw from grand_shooting.references where deleted_at is null")
-        }
-        truth = self.world.truth("main")
-        return _unequal({ref: {name: raw.get(name) for name in truth.get(ref, {})} for ref, raw in stored.items()}, truth)
+        stored = self.world.rows("select ref, raw from grand_shooting.references where deleted_at is null")
+        return _unequal({ref: without_novelties(raw) for ref, raw in stored}, self.world.truth("main"))
 
     def change(self) -> None:
         for ref in list(self.world.truth("main"))[:4]:
@@ -307,7 +304,7 @@ def open_subject(
     """A vendor's look-alike behind `Mischief`, and its account."""
     clock = Clock()
     clock._offset = vendor_is_ahead_s
-    app = import_module(f"sync_pipelines.sandbox.{kind.vendor}.app").create_app(size=kind.size, clock=clock)
+    app = import_module(f"sync_pipelines.sandbox.{kind.vendor}.app").create_app(seed=1, size=kind.size, clock=clock)
     mischief = Mischief(app, kind.lists)
     running = RunningSandbox(kind.vendor, mischief)  # type: ignore[arg-type]
     try:

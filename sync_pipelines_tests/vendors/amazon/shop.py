@@ -191,13 +191,15 @@ def _expected(order: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def open_shop(start_sandbox: Callable[..., RunningSandbox], database_url: str) -> Iterator[Shop]:
+def open_shop(
+    start_sandbox: Callable[..., RunningSandbox], database_url: str, clock: Clock | None = None
+) -> Iterator[Shop]:
     """A world of three sellers without orders, in simulated time."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(_SIMULATED_CLOCK)
         name = connection.info.dbname
         connection.execute(f"alter database {name} set search_path = simulated, pg_catalog, public")  # type: ignore[arg-type]
-    clock = Clock()
+    clock = clock or Clock()
     running = start_sandbox("amazon", seed=3, size="empty", clock=clock)
     with Database(database_url, application_name="tests", max_connections=20) as database:
         yield Shop(running, database, clock)
