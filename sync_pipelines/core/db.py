@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import psycopg
@@ -126,6 +128,14 @@ class Database:
             f"the database {safe_url(self.url)} is not reachable: {reason}. Check DATABASE_URL and that the server runs "
             "(`sync-pipelines db status`)"
         )
+
+
+def clock(connection: psycopg.Connection[Any]) -> datetime:
+    """The database's time, which is everybody's: aware UTC, whatever zone the session has."""
+    row = connection.execute("select clock_timestamp()").fetchone()
+    assert row is not None  # noqa: S101  # a select without from answers one row
+    now: datetime = row[0]
+    return now.astimezone(UTC)
 
 
 def check_server(url: str, *, connect_timeout_s: int = 10) -> int:

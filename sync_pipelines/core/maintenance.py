@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 from psycopg import Connection
 
 from sync_pipelines.core import dead_letters, intake, partitions, queue
-from sync_pipelines.core.db import Database
+from sync_pipelines.core.db import Database, clock
 
 AHEAD_DAYS = 4
 """Partitions made ahead: a maintenance job that stands still for a long weekend stops nothing."""
@@ -69,7 +69,7 @@ def maintain(database: Database, retention: Retention, *, now: datetime | None =
         return now - timedelta(days=days)
 
     with database.connect() as connection:
-        now = now or _now(connection)
+        now = now or clock(connection)
         partitions.ensure_days(connection, "archive", first=now.date(), days=AHEAD_DAYS)
         queue.ensure_partitions(connection, now=now)
         intake.ensure_partitions(connection, now=now)
@@ -110,10 +110,3 @@ def _in_chunks(purge: Callable[[], int]) -> int:
     while (count := purge()) == CHUNK:
         total += count
     return total + count
-
-
-def _now(connection: Connection[Any]) -> datetime:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None  # noqa: S101  # a SELECT without FROM answers one row
-    now: datetime = row[0]
-    return now

@@ -23,7 +23,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Table, Text
 
 from sync_pipelines.core import archive, partitions, reconciliation
-from sync_pipelines.core.db import Database
+from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.errors import ConfigError, ContractError, DataError, Throttled
 from sync_pipelines.core.reconciliation import REPAIRABLE, REPORTED, Reconciliation, Verdict
 from sync_pipelines.core.store import Storer, letter_key
@@ -180,7 +180,7 @@ class _Comparison:
     def _begin(self, asked: Window | None) -> _Scope | None:
         """The comparison to go on with, or a new one."""
         with self._database.transaction() as connection:
-            now = _now(connection)
+            now = clock(connection)
             partitions.ensure_days(connection, "archive", first=now.date())
             row = connection.execute(
                 "SELECT scope_start, scope_end, started_at, next_token, is_listed, updated_at > clock_timestamp() - %s AND noted ="
@@ -269,7 +269,7 @@ class _Comparison:
 
     def _compare(self, connection: Connection[Any], page: Page, scope: _Scope) -> dict[tuple[str, ...], tuple[str, Verdict]]:
         """Stores a page with every column compared, unless this is a dry run; says of each record what that showed."""
-        now = _now(connection)
+        now = clock(connection)
         raws = self._stream.records(page.body, page.source)
         listed, _ = self._storer.parse(raws, source=page.source, received_at=now)
         before = self._stored.rows(connection, [record.key for record in listed])
@@ -423,10 +423,3 @@ class _Comparison:
 
 def _texts(key: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(str(part) for part in key)
-
-
-def _now(connection: Connection[Any]) -> datetime:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None  # noqa: S101  # a SELECT without FROM answers one row
-    now: datetime = row[0]
-    return now.astimezone(UTC)

@@ -72,11 +72,7 @@ def retry_due(
     if retry is None:
         return done
     with database.transaction() as connection:
-        letters = [
-            one
-            for one in dead_letters.due(connection, retry.name, limit=limit)
-            if one.account == account and one.subject == stream.key
-        ]
+        letters = dead_letters.due(connection, retry.name, account=account, subject=stream.key, limit=limit)
     for letter in letters:
         try:
             reason = resend(stream, letter, database=database, run_id=run_id, settings=settings, client=client)

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import Connection
 from pydantic import ValidationError
 
-from sync_pipelines.core import archive, dead_letters
+from sync_pipelines.core import archive, dead_letters, faults
 from sync_pipelines.core.errors import DataError
 from sync_pipelines.core.stream import Page, ParseContext, Stream, WriteContext
 from sync_pipelines.core.tables import key_names
@@ -170,8 +170,7 @@ def letter_key(key: tuple[Any, ...]) -> str:
 
 def describe(error: ValidationError) -> str:
     """Names the fields that are wrong and how, without their values."""
-    faults = [f"{'.'.join(str(part) for part in fault['loc']) or 'record'}: {fault['type']}" for fault in error.errors()]
-    return "; ".join(faults[:10]) + (f"; and {len(faults) - 10} more" if len(faults) > 10 else "")
+    return faults.describe(error).text
 
 
 def _refused(error: psycopg.Error, stream: Stream[Any]) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from psycopg import Connection
 
 from sync_pipelines.core import dead_letters, partitions, windows
 from sync_pipelines.core.budget import Lane
-from sync_pipelines.core.db import Database
+from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.errors import ContractError, StreamBusy, Throttled
 from sync_pipelines.core.http import CallStats
 from sync_pipelines.core.scans import Scan
@@ -157,7 +157,7 @@ class _Run:
 
     def go(self) -> SyncTotals:
         with self._database.connect() as connection:
-            now = _now(connection)
+            now = clock(connection)
             partitions.ensure_days(connection, "archive", first=now.date())
         try:
             if self._request.mode is Mode.FULL or not self._stream.is_windowed:
@@ -233,7 +233,7 @@ class _Run:
         if progress is not None:
             until = progress.confirmed_until
             with self._database.transaction() as connection:
-                if _now(connection) - progress.updated_at < self._stream.token_lifetime:
+                if clock(connection) - progress.updated_at < self._stream.token_lifetime:
                     token = progress.next_token
                 else:
                     self._ledger.forget(connection, window)
@@ -288,7 +288,7 @@ class _Run:
     def _finish_scan(self, connection: Connection[Any], scan: Scan) -> None:
         started = scan.finish(connection)
         if self._stream.deletes.found_by is Deletes.ABSENT:
-            outcome = scan.bury_absent(connection, self._stream, run_id=self._run_id, now=_now(connection))
+            outcome = scan.bury_absent(connection, self._stream, run_id=self._run_id, now=clock(connection))
             self._totals.deleted += outcome.deleted
             if outcome.held:
                 self._totals.stopped_because = outcome.held
@@ -310,7 +310,7 @@ class _Run:
         seen.add(page.next_token)
 
     def _store(self, connection: Connection[Any], page: Page) -> StoreOutcome:
-        outcome = self._storer.page(connection, page, received_at=_now(connection))
+        outcome = self._storer.page(connection, page, received_at=clock(connection))
         totals = self._totals
         totals.add(outcome.fetched, outcome.counts, outcome.dead_lettered)
         totals.unknown += outcome.unknown
@@ -329,16 +329,9 @@ class _Run:
             with self._database.connect() as connection:
                 confirmed = self._ledger.confirmed(connection)
                 if confirmed:
-                    self._totals.lag_s = round((_now(connection) - confirmed[-1].end).total_seconds(), 3)
+                    self._totals.lag_s = round((clock(connection) - confirmed[-1].end).total_seconds(), 3)
         self._report()
 
 
 def _touch(one: Window, other: Window) -> bool:
     return one.start < other.end and other.start < one.end
-
-
-def _now(connection: Connection[Any]) -> datetime:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None  # noqa: S101  # a SELECT without FROM answers one row
-    now: datetime = row[0]
-    return now.astimezone(UTC)

@@ -1,4 +1,6 @@
-"""The only place that reads Dagster's own tables by SQL, so that this page lives when Dagster's processes do not.
+"""What the page and `status` read of Dagster's own tables, by SQL, so that they live when Dagster's processes do not.
+
+The alerts have their own look at them in `service.alerting.dagster_tables`.
 
 It relies on these columns of schema ``dagster`` (Dagster 1.13), and on nothing else of them:
 

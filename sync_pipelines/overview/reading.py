@@ -13,7 +13,7 @@ from psycopg import Connection
 
 from sync_pipelines.core import queue
 from sync_pipelines.core.budget import BucketReport, read_budgets
-from sync_pipelines.core.db import Database
+from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.links import LinkState
 from sync_pipelines.overview import dagster_tables, ledgers
 from sync_pipelines.overview.dagster_tables import Run
@@ -265,6 +265,4 @@ def _reading(database: Database, *, is_bounded: bool = True) -> Iterator[tuple[C
         connection.execute("set transaction isolation level repeatable read read only")
         if is_bounded:
             connection.execute(f"set local statement_timeout = {_STATEMENT_TIMEOUT_MS}")
-        row = connection.execute("select clock_timestamp()").fetchone()
-        assert row is not None  # noqa: S101  # a select without from always answers a row
-        yield connection, row[0].astimezone(UTC)
+        yield connection, clock(connection)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC
 
 import psycopg
 import pytest
 
 from sync_pipelines.core import db
-from sync_pipelines.core.db import Database, driver_url, plain_url, safe_url
+from sync_pipelines.core.db import Database, clock, driver_url, plain_url, safe_url
 from sync_pipelines.core.errors import ConfigError, DatabaseUnavailable
 from sync_pipelines_tests.servers import TestServer
 
@@ -81,3 +82,9 @@ def test_urls_are_rewritten_for_their_readers() -> None:
     assert plain_url("postgres://u:p@h/d?sslmode=require") == "postgresql://u:p@h/d?sslmode=require"
     assert driver_url("postgresql+psycopg2://u:p@h/d", "psycopg") == "postgresql+psycopg://u:p@h/d"
     assert safe_url("postgresql://u:p%40x@h:5432/d?password=p") == "postgresql://u@h:5432/d"
+
+
+def test_the_clock_is_utc_in_a_session_of_another_zone(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute("set local time zone 'Pacific/Auckland'")
+        assert clock(connection).tzinfo is UTC

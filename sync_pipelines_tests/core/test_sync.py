@@ -220,6 +220,20 @@ def test_retries_follow_their_delays_and_then_wait_for_a_person(things: Database
     assert (letter.state, letter.attempts, letter.next_attempt_at) == ("open", 3, None)
 
 
+def test_the_due_letters_of_others_in_a_queue_do_not_keep_an_account_waiting(things: Database, vendor: ToyVendor) -> None:
+    stream = toy_stream(retry_queue=RetryQueue("toy-dlq", (timedelta(minutes=5),)))
+    vendor.things["t4"]["count"] = "four"
+    sync(things, vendor, stream)
+    with things.transaction() as connection:
+        for key in ("a", "b"):
+            others = {"account": "toy/other", "subject": stream.key, "key": key, "cause": "DataError", "error": "broken"}
+            letter = dead_letters.NewLetter(**others, payload=b"{}", request="", run_id="run", retry=stream.retry_queue)
+            dead_letters.open_letter(connection, letter)
+        connection.execute("UPDATE sync.dead_letters SET next_attempt_at = clock_timestamp() - id * interval '1 minute'")
+    done = retry_due(stream, database=things, run_id="retry", settings=None, client=vendor, account=ACCOUNT, limit=2)
+    assert done.opened == 1
+
+
 def test_replay_changes_nothing_and_never_undoes_what_is_newer(things: Database, vendor: ToyVendor) -> None:
     sync(things, vendor)
     vendor.put("t1", minute=40, count=99)

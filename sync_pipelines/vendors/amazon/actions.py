@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from sync_pipelines.core.budget import Lane, read_budgets
-from sync_pipelines.core.db import Database
+from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.errors import DataError, Throttled
 from sync_pipelines.core.store import Storer
 from sync_pipelines.core.sync import Mode, Request, exclusive, sync_stream
@@ -80,7 +80,7 @@ def sync_missing_items(reader: Reader, *, database: Database, account: str, run_
             done.fetched += 1
             with database.transaction() as connection:
                 _make_different(connection, account, order_id)
-                outcome = storer.page(connection, page, received_at=_now(connection))
+                outcome = storer.page(connection, page, received_at=clock(connection))
             done.written += outcome.counts.updated + outcome.counts.inserted
     done.left = done.found - done.fetched - done.unknown
     return done
@@ -145,7 +145,7 @@ def sweep(reader: Reader, *, database: Database, account: str, run_id: str, reac
         StreamBusy: Another backfill of this account is under way.
     """
     with database.connect() as connection:
-        end = _now(connection) - orders.safety_lag
+        end = clock(connection) - orders.safety_lag
     wanted = Window(end - reach, end)
     changed = _changes(database, account, wanted)
     affordable = _affordable(reader, database, account)
@@ -293,10 +293,3 @@ def secret_ages(settings: Settings, *, today: date) -> list[SecretAge]:
         ("authorization", settings.authorized_on, AUTHORIZATION_LIFE),
     )
     return [SecretAge(what, made_on, made_on + life, (made_on + life - today).days) for what, made_on, life in known if made_on]
-
-
-def _now(connection: Connection[Any]) -> datetime:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None  # noqa: S101  # a SELECT without FROM answers one row
-    moment: datetime = row[0]
-    return moment.astimezone(UTC)

@@ -11,13 +11,12 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pandas as pd
 
 from sync_pipelines.core import partitions
-from sync_pipelines.core.db import Database
+from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.errors import ContractError, Throttled
 from sync_pipelines.core.jsons import encode_json
 from sync_pipelines.core.store import Storer
@@ -175,7 +174,7 @@ class _Bulk:
         for start in range(0, len(found), ORDERS_PER_PAGE):
             body = b'{"orders":[' + b",".join(found[start : start + ORDERS_PER_PAGE]) + b"]}"
             with self.database.transaction() as connection:
-                now = _now(connection)
+                now = clock(connection)
                 partitions.ensure_days(connection, "archive", first=now.date())
                 outcome = storer.page(connection, Page(body, REPORT, request), received_at=now)
             self.totals.add(outcome.fetched, outcome.counts, outcome.dead_lettered)
@@ -196,9 +195,3 @@ class _Bulk:
             ledger.open(connection, origin=item.window.start)
             ledger.confirm(connection, item.window)
         self.totals.windows.append((item.window.start, item.window.end))
-
-
-def _now(connection: Any) -> datetime:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    moment: datetime = row[0]
-    return moment.astimezone(UTC)

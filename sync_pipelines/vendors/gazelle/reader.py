@@ -16,7 +16,7 @@ import msgspec
 from psycopg.sql import SQL, Composable, Identifier
 from sqlalchemy import Table
 
-from sync_pipelines.core.db import Database
+from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.http import CallStats
 from sync_pipelines.core.jsons import Json, decode_json
 from sync_pipelines.core.stream import Page
@@ -313,10 +313,7 @@ class Reader:
 
     def _now(self) -> datetime:
         with self._database.connect() as connection:
-            row = connection.execute("SELECT clock_timestamp()").fetchone()
-        assert row is not None  # noqa: S101  # a SELECT without FROM answers one row
-        now: datetime = row[0]
-        return now.astimezone(UTC)
+            return clock(connection)
 
 
 def covers(stored: Json, lean: Json) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from sync_pipelines.core.db import clock
 from sync_pipelines.core.jsons import decode_json, encode_json
 from sync_pipelines.core.stream import WriteContext
 from sync_pipelines.core.upsert import Record, content_hash, upsert
@@ -158,9 +159,8 @@ def _apply(connection: Connection[Any], context: AccountContext, stream: str, *,
     records = [
         Record((sku,), version, decode_json(row), raw.encode(), content_hash=digest) for sku, version, row, raw, digest in held
     ]
-    at = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert at is not None  # noqa: S101  # a SELECT without FROM answers one row
-    upsert(connection, _TABLES[stream], records, account=context.id, run_id="brake", now=at[0], version_is_read_time=True)
+    now = clock(connection)
+    upsert(connection, _TABLES[stream], records, account=context.id, run_id="brake", now=now, version_is_read_time=True)
     _release(connection, context.id, stream, [record.key[0] for record in records])
 
 
