@@ -1,6 +1,6 @@
 """Amazon orders by our stream and by python-amazon-sp-api's documented paging loop, on the same look-alike and the published plan.
 
-Time is simulated: whoever waits moves the clock, so hours of quota pass in seconds. The other client is a dependency of ``make bench``.
+Time is simulated: whoever waits moves the clock, so hours of quota pass in seconds. ``make bench`` installs the other client.
 """
 
 from __future__ import annotations

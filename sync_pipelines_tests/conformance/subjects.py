@@ -1,4 +1,4 @@
-"""One small adapter a vendor: how to sync it, how to compare its tables with the truth, and where its answers have their records."""
+"""One small adapter a vendor: how to sync it, how to compare its tables with the truth, where its answers have their records."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ class Subject(ABC):
     def differences(self) -> list[str]:
         """Keys of records that our tables lack, have too much or have differently."""
 
-    def expire(self) -> None:
+    def expire(self) -> None:  # noqa: B027 - most vendors have no tokens
         """Ends the validity of access tokens, where there are such."""
 
     def change(self) -> None:
         """Some records change."""
         self.control.mutate(4, seed=3)
 
-    def later(self) -> None:
+    def later(self) -> None:  # noqa: B027 - most vendors need no waiting
         """Time passes, so that quotas and changes are there."""
 
     def settle(self) -> None:
@@ -243,7 +243,8 @@ class _Supplier(Subject):
 
     def sync(self) -> bool:
         self.desk.forget_windows()
-        return all([self.desk.sync(table).status == "complete" for table in self.tables])
+        states = [self.desk.sync(table).status for table in self.tables]
+        return set(states) == {"complete"}
 
     def differences(self) -> list[str]:
         truth = self.control.truth()
