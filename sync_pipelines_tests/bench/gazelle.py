@@ -37,7 +37,9 @@ def run(server: TestServer, *, quick: bool) -> list[Measure]:
             Measure("gazelle", "unchanged day: rows written", quiet.written, "rows", at_most=0),
             Measure("gazelle", "change detection: calls, of a thorough reading's", quiet.calls / thorough.calls, "×"),
             Measure("gazelle", "change detection: bytes, of a thorough reading's", quiet.bytes / thorough.bytes, "×", at_most=1),
-            Measure("gazelle", "change detection: work of the vendor", quiet.vendor_s / max(thorough.vendor_s, 0.01), "×", at_most=1),
+            Measure(
+                "gazelle", "change detection: work of the vendor", quiet.vendor_s / max(thorough.vendor_s, 0.01), "×", at_most=1
+            ),
             Measure("gazelle", "change detection: duration", quiet.seconds / thorough.seconds, "×", at_most=1),
         ]
         return measures + [measure for day in (first, quiet, thorough, busy) for measure in day.measures()]

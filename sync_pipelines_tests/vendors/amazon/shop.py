@@ -191,9 +191,7 @@ def _expected(order: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def open_shop(
-    start_sandbox: Callable[..., RunningSandbox], database_url: str, clock: Clock | None = None
-) -> Iterator[Shop]:
+def open_shop(start_sandbox: Callable[..., RunningSandbox], database_url: str, clock: Clock | None = None) -> Iterator[Shop]:
     """A world of three sellers without orders, in simulated time."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(_SIMULATED_CLOCK)
