@@ -27,7 +27,8 @@ class Environment:
         state: ``SYNC_PIPELINES_STATE``, else ``.sync_pipelines`` here: embedded data, Dagster's files, logs.
         master_key: ``SYNC_PIPELINES_MASTER_KEY``: base64 of 32 bytes, or ``new,old`` while rotating.
         token: ``SYNC_PIPELINES_TOKEN``: who has it sees the status page; without one, only this machine does.
-        host: ``SYNC_PIPELINES_HOST``: address that the Dagster UI and the service bind; loopback unless told otherwise.
+        host: ``SYNC_PIPELINES_HOST``: address that the service binds; loopback unless told otherwise.
+        web_host: ``SYNC_PIPELINES_WEB_HOST``: address that the Dagster UI binds, which has no login; by default loopback.
         web_port: ``SYNC_PIPELINES_WEB_PORT``: the Dagster UI.
         code_port: ``SYNC_PIPELINES_CODE_PORT``: the code server, always on loopback.
         service_port: ``SYNC_PIPELINES_SERVICE_PORT``: webhooks and the status page.
@@ -40,6 +41,7 @@ class Environment:
     master_key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
+    web_host: str = "127.0.0.1"
     web_port: int = 3000
     code_port: int = 4000
     service_port: int = 8787
@@ -66,11 +68,22 @@ class Environment:
             master_key=environ.get("SYNC_PIPELINES_MASTER_KEY") or None,
             token=_token(environ),
             host=environ.get("SYNC_PIPELINES_HOST") or cls.host,
+            web_host=environ.get("SYNC_PIPELINES_WEB_HOST") or cls.web_host,
             web_port=_port(environ, "SYNC_PIPELINES_WEB_PORT", cls.web_port),
             code_port=_port(environ, "SYNC_PIPELINES_CODE_PORT", cls.code_port),
             service_port=_port(environ, "SYNC_PIPELINES_SERVICE_PORT", cls.service_port),
             sandbox_port=_port(environ, "SYNC_PIPELINES_SANDBOX_PORT", cls.sandbox_port),
         )
+
+    @property
+    def web_url(self) -> str:
+        """Where this machine's programs reach the Dagster UI."""
+        return f"http://{reachable(self.web_host)}:{self.web_port}"
+
+    @property
+    def service_url(self) -> str:
+        """Where this machine's programs reach the service."""
+        return f"http://{reachable(self.host)}:{self.service_port}"
 
     @property
     def dagster_home(self) -> Path:
@@ -85,6 +98,7 @@ class Environment:
             "SYNC_PIPELINES_CONFIG": str(self.config_path),
             "SYNC_PIPELINES_STATE": str(self.state),
             "SYNC_PIPELINES_HOST": self.host,
+            "SYNC_PIPELINES_WEB_HOST": self.web_host,
             "SYNC_PIPELINES_WEB_PORT": str(self.web_port),
             "SYNC_PIPELINES_CODE_PORT": str(self.code_port),
             "SYNC_PIPELINES_SERVICE_PORT": str(self.service_port),
@@ -101,6 +115,11 @@ class Environment:
     def enter(self, database_url: str) -> None:
         """Puts `variables` into this process's environment, for libraries that read it themselves (Dagster's instance)."""
         os.environ.update(self.variables(database_url))
+
+
+def reachable(host: str) -> str:
+    """The address to talk to somebody who binds ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  # compared, not bound
 
 
 def dagster_url(database_url: str) -> str:

@@ -31,8 +31,7 @@ def main() -> None:
             return active_config(shown, environment.config_path)
 
         settings = AccountSettings(config, read_config)
-        dagster_url = f"http://{environment.host}:{environment.web_port}"
-        pictures = Pictures(shown, lambda: watched(read_config(), dagster_url=dagster_url))
+        pictures = Pictures(shown, lambda: watched(read_config(), dagster_url=environment.web_url))
         pages = page_routes(pictures, Access(environment.token))
         gc.freeze()  # what is imported stays; looking through it again and again would cost a page a tenth of a second
         serve(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+from urllib.parse import urlsplit
 
 from sync_pipelines.core.errors import ConfigError
 
@@ -41,11 +42,12 @@ def accepts(host: str, port: int) -> bool:
     return True
 
 
-def answers_ok(host: str, port: int, path: str) -> bool:
+def answers_ok(url: str) -> bool:
     """Whether ``GET`` is answered with 200."""
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
     try:
-        connection.request("GET", path)
+        connection.request("GET", parts.path)
         return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False

@@ -60,3 +60,12 @@ def test_dagsters_url_keeps_options_and_opens_its_schema(database_url: str) -> N
         assert connection.scalar(text("show search_path")) == "dagster"
         assert connection.scalar(text("show statement_timeout")) == "5s"
     engine.dispose()
+
+
+def test_opening_the_service_leaves_the_dagster_ui_on_loopback() -> None:
+    opened = Environment.read({"SYNC_PIPELINES_HOST": "0.0.0.0"})
+    assert (opened.host, opened.web_host) == ("0.0.0.0", "127.0.0.1")
+    assert opened.service_url == "http://127.0.0.1:8787"
+    both = Environment.read({"SYNC_PIPELINES_WEB_HOST": "::"})
+    assert both.web_url == "http://[::1]:3000"
+    assert both.variables("postgresql://u@h/d")["SYNC_PIPELINES_WEB_HOST"] == "::"

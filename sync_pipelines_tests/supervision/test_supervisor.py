@@ -157,5 +157,5 @@ def test_a_taken_port_is_named_with_the_option_that_changes_it() -> None:
             require_free("127.0.0.1", port, "service", "--service-port")
         assert accepts("127.0.0.1", port)
     assert not accepts("127.0.0.1", port)
-    assert not answers_ok("127.0.0.1", port, "/")
+    assert not answers_ok(f"http://127.0.0.1:{port}/")
     require_free("127.0.0.1", port, "service", "--service-port")

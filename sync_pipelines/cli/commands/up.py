@@ -109,9 +109,8 @@ def _ready_instance(environment: Environment, database_url: str, log: _Log) -> N
 
 def _web(environment: Environment, variables: Mapping[str, str]) -> Child:
     command = _dagster_command("dagster_webserver", environment)
-    options = ("--host", environment.host, "--port", str(environment.web_port), "--db-pool-max-overflow", "10")
-    host = _reachable(environment.host)
-    return Child("web", (*command, *options), variables, lambda: answers_ok(host, environment.web_port, "/server_info"))
+    options = ("--host", environment.web_host, "--port", str(environment.web_port), "--db-pool-max-overflow", "10")
+    return Child("web", (*command, *options), variables, lambda: answers_ok(f"{environment.web_url}/server_info"))
 
 
 def _daemon(environment: Environment, variables: Mapping[str, str]) -> Child:
@@ -133,14 +132,13 @@ def _code(environment: Environment, variables: Mapping[str, str]) -> Child:
 
 def _service(environment: Environment, variables: Mapping[str, str]) -> Child:
     command = (sys.executable, "-m", "sync_pipelines.service")
-    host = _reachable(environment.host)
-    return Child("service", command, variables, lambda: answers_ok(host, environment.service_port, "/readyz"))
+    return Child("service", command, variables, lambda: answers_ok(f"{environment.service_url}/readyz"))
 
 
 def _sandbox(environment: Environment, variables: Mapping[str, str]) -> Child:
     port = environment.sandbox_port
     command = (sys.executable, "-m", "sync_pipelines.cli", "sandbox", "serve", "--port", str(port))
-    return Child("sandbox", command, variables, lambda: answers_ok(LOOPBACK, port, "/"))
+    return Child("sandbox", command, variables, lambda: answers_ok(f"http://{LOOPBACK}:{port}/"))
 
 
 def _dagster_command(module: str, environment: Environment, *words: str) -> tuple[str, ...]:
@@ -148,22 +146,16 @@ def _dagster_command(module: str, environment: Environment, *words: str) -> tupl
 
 
 def _addresses(environment: Environment, *, with_sandbox: bool) -> dict[str, str]:
-    host = _reachable(environment.host)
-    found = {"Dagster": f"http://{host}:{environment.web_port}", "status page": f"http://{host}:{environment.service_port}"}
+    found = {"Dagster": environment.web_url, "status page": environment.service_url}
     return found | ({"sandbox": f"http://{LOOPBACK}:{environment.sandbox_port}"} if with_sandbox else {})
 
 
 def _require_ports(environment: Environment, with_sandbox: bool) -> None:
-    require_free(environment.host, environment.web_port, "Dagster UI", "--web-port or SYNC_PIPELINES_WEB_PORT")
+    require_free(environment.web_host, environment.web_port, "Dagster UI", "--web-port or SYNC_PIPELINES_WEB_PORT")
     require_free(environment.host, environment.service_port, "service", "--service-port or SYNC_PIPELINES_SERVICE_PORT")
     require_free(LOOPBACK, environment.code_port, "code server", "--code-port or SYNC_PIPELINES_CODE_PORT")
     if with_sandbox:
         require_free(LOOPBACK, environment.sandbox_port, "sandbox", "--sandbox-port or SYNC_PIPELINES_SANDBOX_PORT")
-
-
-def _reachable(host: str) -> str:
-    """The address to talk to somebody who binds ``host``."""
-    return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104  # compared, not bound
 
 
 @contextmanager

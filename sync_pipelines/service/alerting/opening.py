@@ -41,10 +41,9 @@ def open_watch(environment: Environment, url: str, config: Config) -> Watch:
 
 def links(settings: AlertSettings, environment: Environment) -> Links:
     """Where messages point to: as configured, else where this machine listens."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(environment.host, environment.host)  # noqa: S104  # compared, not bound
     return Links(
-        status=(settings.status_url or f"http://{host}:{environment.service_port}").rstrip("/"),
-        dagster=(settings.dagster_url or f"http://{host}:{environment.web_port}").rstrip("/"),
+        status=(settings.status_url or environment.service_url).rstrip("/"),
+        dagster=(settings.dagster_url or environment.web_url).rstrip("/"),
     )
 
 

@@ -1,6 +1,6 @@
 """What a person may configure for Grand Shooting: an account's settings, and a link from the main account to a secondary one.
 
-Shapes only; whether a link makes sense (types, targets, expressions) is judged by `validation.problems_of`.
+Shapes only; whether a link makes sense (types, targets, expressions) is judged by `Link.problems`.
 """
 
 from __future__ import annotations
