@@ -168,13 +168,14 @@ def resolve_newer(connection: Connection[Any], account: str, subject: str, keys:
     ).rowcount
 
 
-def due(connection: Connection[Any], queue: str, *, limit: int = 100) -> list[Letter]:
+def due(connection: Connection[Any], queue: str, *, account: str, subject: str, limit: int = 100) -> list[Letter]:
     """Letters of a retry queue whose time has come, locked for the caller's transaction; others skip them."""
     with connection.cursor(row_factory=class_row(Letter)) as cursor:
         return cursor.execute(
             f"SELECT {_COLUMNS} FROM sync.dead_letters WHERE queue = %s AND state = 'retrying'"  # noqa: S608  # our own column names
+            " AND account = %s AND subject = %s"
             " AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at LIMIT %s FOR UPDATE SKIP LOCKED",
-            [queue, limit],
+            [queue, account, subject, limit],
         ).fetchall()
 
 
