@@ -12,7 +12,7 @@ from typing import Any
 from sync_pipelines import vendors as _vendors
 from sync_pipelines.core.errors import ConfigError
 from sync_pipelines.core.stream import Stream
-from sync_pipelines.core.vendor import Vendor
+from sync_pipelines.core.vendor import LetterRetry, Vendor
 
 
 def modules(name: str) -> Iterator[Any]:
@@ -37,6 +37,11 @@ def all_vendors() -> tuple[Vendor, ...]:
 def all_streams() -> dict[str, tuple[Vendor, Stream[Any]]]:
     """Every stream with its vendor, by key."""
     return {stream.key: (vendor, stream) for vendor in all_vendors() for stream in vendor.streams}
+
+
+def all_retries() -> dict[str, tuple[Vendor, LetterRetry]]:
+    """How letters that are no stream's are tried again, by subject, with the vendor."""
+    return {retry.subject: (vendor, retry) for vendor in all_vendors() for retry in vendor.retries}
 
 
 def find_stream(key: str) -> tuple[Vendor, Stream[Any]]:

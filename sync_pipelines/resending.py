@@ -1,4 +1,4 @@
-"""Sends dead letters once more, whatever they are: a stream's record, a queue's task or a webhook's delivery."""
+"""Sends dead letters once more, whatever they are: a stream's record, a vendor's work, a queue's task or a webhook's delivery."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sync_pipelines.core.jsons import decode_json
 from sync_pipelines.core.queue import QueueSpec, enqueue
 from sync_pipelines.core.resend import resend as resend_record
 from sync_pipelines.core.runtime import Runtime
-from sync_pipelines.registry import all_streams, modules
+from sync_pipelines.registry import all_retries, all_streams, modules
 
 
 def resend(opened: Runtime, letter: Letter, *, by: str, run_id: str, is_anew: bool = False) -> str | None:
@@ -37,6 +37,8 @@ def resend(opened: Runtime, letter: Letter, *, by: str, run_id: str, is_anew: bo
     try:
         if letter.subject in all_streams():
             return _record(opened, letter, run_id, is_anew)
+        if letter.subject in all_retries():
+            return _work(opened, letter, by, run_id)
         if letter.subject.endswith(LETTER_SUBJECT):
             _delivery(opened, letter, by)
         else:
@@ -57,6 +59,17 @@ def _record(opened: Runtime, letter: Letter, run_id: str, is_anew: bool) -> str 
         return resend_record(stream, letter, database=opened.database, run_id=run_id, settings=account.settings, client=None)
     with vendor.connect(account) as client:
         return resend_record(stream, letter, database=opened.database, run_id=run_id, settings=account.settings, client=client)
+
+
+def _work(opened: Runtime, letter: Letter, by: str, run_id: str) -> str | None:
+    vendor, retry = all_retries()[letter.subject]
+    account = opened.account(letter.account, Lane.RETRY)
+    with vendor.connect(account) as client:
+        reason = retry.again(account, client, run_id, letter)
+    if reason is None:
+        with opened.database.transaction() as connection:
+            dead_letters.resolve(connection, [letter.id], by=by)
+    return reason
 
 
 def _delivery(opened: Runtime, letter: Letter, by: str) -> None:

@@ -9,10 +9,11 @@ from psycopg import Connection
 
 from sync_pipelines.core import dead_letters
 from sync_pipelines.core.buckets import Lane
-from sync_pipelines.core.dead_letters import Letter, NewLetter
+from sync_pipelines.core.dead_letters import Letter, NewLetter, RetryQueue
 from sync_pipelines.core.faults import Fault
 from sync_pipelines.core.jsons import decode_json, encode_json
-from sync_pipelines.core.queue import NewTask, QueueSpec, Task, bury, enqueue, finish, retry
+from sync_pipelines.core.queue import NewTask, QueueSpec, Task, bury, enqueue, finish
+from sync_pipelines.core.queue import retry as retry_task
 
 
 def retry_or_fail(
@@ -42,15 +43,24 @@ def retry_or_fail(
     Raises:
         LeaseLost: Another worker has taken the task over; roll back.
     """
-    if retry(connection, spec, task, f"{fault.cause}: {fault.text}"):
+    if retry_task(connection, spec, task, f"{fault.cause}: {fault.text}"):
         return None
     return fail(connection, task, fault, run_id=run_id, request=request, response=response)
 
 
 def fail(
-    connection: Connection[Any], task: Task, fault: Fault, *, run_id: str, request: str = "", response: bytes | None = None
+    connection: Connection[Any],
+    task: Task,
+    fault: Fault,
+    *,
+    run_id: str,
+    request: str = "",
+    response: bytes | None = None,
+    retry: RetryQueue | None = None,
 ) -> int:
     """Takes a task out of its queue and opens a letter under the queue's name; what waits behind it goes on.
+
+    With a ``retry`` queue the letter is tried again by itself before a person is needed.
 
     Returns:
         The id of the dead letter. Its payload is the task's, to be edited and sent again.
@@ -71,6 +81,7 @@ def fail(
             request=request,
             response=response,
             run_id=run_id,
+            retry=retry,
         ),
     )
 

@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from sync_pipelines.core import dead_letters, partitions
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.dead_letters import RetryQueue
 from sync_pipelines.core.faults import Fault
 from sync_pipelines.core.jsons import decode_json, encode_json
 from sync_pipelines.core.queue import NewTask, QueueSpec, enqueue
@@ -91,6 +92,7 @@ class Delivery:
         dedupe_for: How long the same identity is taken for a repeat.
         tasks: The work it means.
         fault: Why its work could not be told; becomes a dead letter.
+        retry_queue: Retries that letter by itself.
     """
 
     account: str
@@ -102,6 +104,7 @@ class Delivery:
     dedupe_for: timedelta = timedelta(minutes=2)
     tasks: Sequence[tuple[QueueSpec, NewTask]] = ()
     fault: Fault | None = None
+    retry_queue: RetryQueue | None = None
 
     @property
     def identity(self) -> bytes:
@@ -190,6 +193,7 @@ def _open_letter(connection: Connection[Any], delivery: Delivery, fault: Fault) 
             payload=delivery.body,
             request=delivery.route,
             run_id="service",
+            retry=delivery.retry_queue,
         ),
     )
 

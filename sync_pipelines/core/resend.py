@@ -1,14 +1,15 @@
-"""Sends dead letters of streams once more: read anew from the vendor where that is possible, else the kept (or edited) payload."""
+"""Tries dead letters once more. A stream's record is read anew if that is possible, else its kept (or edited) payload is stored."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sync_pipelines.core import dead_letters
 from sync_pipelines.core.db import Database
-from sync_pipelines.core.dead_letters import Letter
+from sync_pipelines.core.dead_letters import Letter, RetryQueue
 from sync_pipelines.core.errors import RemoteError, Throttled
 from sync_pipelines.core.store import StoreOutcome, Storer
 from sync_pipelines.core.stream import Stream
@@ -63,29 +64,54 @@ def resend(
     return None
 
 
-def retry_due(
-    stream: Stream[Any], *, database: Database, run_id: str, settings: Any, client: Any, account: str, limit: int = 200
-) -> Resent:
+def retry_due(stream: Stream[Any], *, database: Database, run_id: str, settings: Any, client: Any, account: str) -> Resent:
     """Retries the letters of one stream and account whose time has come, one transaction each."""
+    if stream.retry_queue is None:
+        return Resent()
+
+    def again(letter: Letter) -> str | None:
+        return resend(stream, letter, database=database, run_id=run_id, settings=settings, client=client)
+
+    return retry_letters(stream.key, stream.retry_queue, again, database=database, account=account, run_id=run_id)
+
+
+def retry_letters(
+    subject: str,
+    queue: RetryQueue,
+    again: Callable[[Letter], str | None],
+    *,
+    database: Database,
+    account: str,
+    run_id: str,
+    limit: int = 200,
+) -> Resent:
+    """Retries the letters of one subject and account whose time has come.
+
+    Args:
+        subject: Stream, or what else the letters are about.
+        queue: Its delays.
+        again: Tries one letter's work; answers why it failed, or ``None``.
+        database: Where the letters are.
+        account: ``vendor/name``.
+        run_id: Noted on resolved letters.
+        limit: At most so many.
+    """
     done = Resent()
-    retry = stream.retry_queue
-    if retry is None:
-        return done
     with database.transaction() as connection:
-        letters = dead_letters.due(connection, retry.name, account=account, subject=stream.key, limit=limit)
+        letters = dead_letters.due(connection, queue.name, account=account, subject=subject, limit=limit)
     for letter in letters:
         try:
-            reason = resend(stream, letter, database=database, run_id=run_id, settings=settings, client=client)
+            reason = again(letter)
         except Throttled:
             done.postponed += 1
             continue
         except RemoteError as error:
             reason = f"{type(error).__name__}: the vendor could not be asked again"
-        if reason is None:
-            done.resolved += 1
-            continue
         with database.transaction() as connection:
-            if dead_letters.failed_again(connection, letter, reason, retry):
+            if reason is None:
+                dead_letters.resolve(connection, [letter.id], by=f"run {run_id}")
+                done.resolved += 1
+            elif dead_letters.failed_again(connection, letter, reason, queue):
                 done.opened += 1
             else:
                 done.retrying += 1

@@ -9,6 +9,7 @@ from typing import Any
 
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.dead_letters import Letter, RetryQueue
 from sync_pipelines.core.secrets import Secrets
 from sync_pipelines.core.stream import Stream
 
@@ -61,6 +62,23 @@ class CheckItem:
 
 
 @dataclass(frozen=True, slots=True)
+class LetterRetry:
+    """How letters of one subject, work that is no stream's record, are tried once more.
+
+    Attributes:
+        subject: Of the letters, such as ``sendcloud/label_requests``.
+        queue: Retries them by itself.
+        again: Does a letter's work once more from its payload, edited or not; takes account, client, run id and letter. Answers why
+            it failed, in words that can be kept, or ``None``; the caller resolves the letter. A `errors.RemoteError` counts as
+            failed, but `errors.Throttled` as not tried.
+    """
+
+    subject: str
+    queue: RetryQueue
+    again: Callable[[AccountContext, Any, str, Letter], str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Vendor:
     """One vendor.
 
@@ -72,6 +90,7 @@ class Vendor:
         accounts_of: Which account vendors feed these streams; by default the vendor itself (suppliers share one set of tables).
         next_beat: When a stream without a `Stream.cron` is read next: takes the stream's name, the account's id and settings, and
             an aware instant to look forward from.
+        retries: Letters besides those of the streams.
     """
 
     name: str
@@ -80,6 +99,7 @@ class Vendor:
     check: Callable[[Any], list[CheckItem]]
     accounts_of: tuple[str, ...] = ()
     next_beat: Callable[[str, str, Any, datetime], datetime | None] | None = None
+    retries: tuple[LetterRetry, ...] = ()
 
     @property
     def account_vendors(self) -> tuple[str, ...]:

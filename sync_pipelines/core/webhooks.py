@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.dead_letters import RetryQueue
 from sync_pipelines.core.jsons import Json
 from sync_pipelines.core.queue import NewTask, QueueSpec
 
@@ -57,6 +58,7 @@ class WebhookRoute:
             changes may look alike (on, off, on again).
         work_locally: Set where the work needs no call to the vendor: the service then does it right after storing the delivery.
             The queue keeps its job, as the net under a service that failed or was killed in between.
+        retry_queue: Retries deliveries that cannot be read; ``None`` for none.
         kept_headers: Headers stored with the delivery, lower case; never one that carries a secret.
     """
 
@@ -68,6 +70,7 @@ class WebhookRoute:
     dedupe_for: timedelta = timedelta(days=7)
     dedupe_digest_for: timedelta = timedelta(minutes=2)
     work_locally: WorkLocally | None = None
+    retry_queue: RetryQueue | None = None
     kept_headers: Sequence[str] = ("content-type", "user-agent")
 
 

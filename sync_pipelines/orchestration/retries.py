@@ -1,5 +1,6 @@
 """Retries dead letters by themselves: a job per retry queue, requested only while letters are due."""
 
+from functools import partial
 from typing import Any
 
 from dagster import (
@@ -20,8 +21,8 @@ from pydantic import Field
 
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.dead_letters import RetryQueue
-from sync_pipelines.core.resend import Resent, retry_due
-from sync_pipelines.core.vendor import Vendor
+from sync_pipelines.core.resend import Resent, retry_due, retry_letters
+from sync_pipelines.core.vendor import AccountContext, Vendor
 from sync_pipelines.orchestration import tags
 from sync_pipelines.orchestration.engine import Engine
 from sync_pipelines.orchestration.schedules import is_active, runtime
@@ -36,31 +37,33 @@ class RetryConfig(Config):
 
 
 def queues_of(vendor: Vendor) -> list[RetryQueue]:
-    """The retry queues that a vendor's streams name."""
-    return sorted({stream.retry_queue for stream in vendor.streams if stream.retry_queue}, key=lambda queue: queue.name)
+    """The retry queues that a vendor's streams and other work name."""
+    named = {stream.retry_queue for stream in vendor.streams if stream.retry_queue} | {retry.queue for retry in vendor.retries}
+    return sorted(named, key=lambda queue: queue.name)
+
+
+def retry_all(vendor: Vendor, queue: RetryQueue, account: AccountContext, client: Any, *, run_id: str) -> Resent:
+    """Retries whatever is due in a queue for one account: streams' records, then other work."""
+    done = Resent()
+    where: dict[str, Any] = {"database": account.database, "account": account.id, "run_id": run_id}
+    for stream in vendor.streams:
+        if stream.retry_queue == queue:
+            done.add(retry_due(stream, settings=account.settings, client=client, **where))
+    for other in vendor.retries:
+        if other.queue == queue:
+            done.add(retry_letters(other.subject, queue, partial(other.again, account, client, run_id), **where))
+    return done
 
 
 def retry_job(vendor: Vendor, queue: RetryQueue) -> JobDefinition:
     """The job that retries a queue's due letters for one account."""
     name = f"retry_{queue.name.replace('-', '_')}"
 
-    @op(name=f"{name}_op", description=f"Reads the due letters of {queue.name} anew, in the retry lane.")
+    @op(name=f"{name}_op", description=f"Tries the due letters of {queue.name} once more, in the retry lane.")
     def retry(context: OpExecutionContext, config: RetryConfig, engine: Engine) -> None:
         account = engine.runtime.account(config.account, Lane.RETRY)
-        done = Resent()
         with vendor.connect(account) as client:
-            for stream in vendor.streams:
-                if stream.retry_queue != queue:
-                    continue
-                some = retry_due(
-                    stream,
-                    database=engine.runtime.database,
-                    run_id=context.run_id,
-                    settings=account.settings,
-                    client=client,
-                    account=account.id,
-                )
-                done.add(some)
+            done = retry_all(vendor, queue, account, client, run_id=context.run_id)
         context.log.info(
             "%s resolved, %s to be tried again, %s open, %s postponed", done.resolved, done.retrying, done.opened, done.postponed
         )

@@ -280,6 +280,7 @@ def _read(webhook: WebhookRoute, account: str, settings: Any, headers: Mapping[s
         dedupe_for=webhook.dedupe_digest_for if event_id is None else webhook.dedupe_for,
         tasks=tasks,
         fault=fault,
+        retry_queue=webhook.retry_queue,
     )
 
 
@@ -292,4 +293,5 @@ def _without_tasks(delivery: Delivery, error: Exception) -> Delivery:
         received_at=delivery.received_at,
         dedupe_for=delivery.dedupe_for,
         fault=describe(error),
+        retry_queue=delivery.retry_queue,
     )

@@ -15,7 +15,13 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
+from sync_pipelines.core import dead_letters
+from sync_pipelines.core.dead_letters import NewLetter
+from sync_pipelines.core.errors import DataError
+from sync_pipelines.core.jsons import encode_json
+from sync_pipelines.vendors.sendcloud import letters
 from sync_pipelines.vendors.sendcloud.label_rules import Wish
 
 LEASE_S = 180
@@ -42,6 +48,7 @@ class LabelRequest:
     was_sent: bool
     shipment_id: str | None
     missing_documents: list[str] | None
+    run_id: str
 
     @property
     def wish(self) -> Wish:
@@ -60,7 +67,7 @@ class LabelRequest:
 _RETURNED = (
     "r.id, r.order_id, r.integration_id, r.order_number, r.external_reference_id, r.shipping_option, r.contract_id, r.service,"
     " r.weight_kg, r.parcels, r.sender_address_id, r.is_additional, r.attempts, d.sent_at IS NOT NULL AS was_sent, r.shipment_id,"
-    " r.missing_documents"
+    " r.missing_documents, r.run_id"
 )
 
 _CLAIM = f"""
@@ -136,12 +143,15 @@ def settle(
     missing_documents: Sequence[str] | None = None,
     look_again_s: float = 0,
 ) -> None:
-    """Writes an outcome; ``look_again_s`` is when a request that goes on is due next."""
-    connection.execute(
+    """Writes an outcome; ``look_again_s`` is when a request that goes on is due next.
+
+    A failure opens a dead letter, which a later success of the same request resolves.
+    """
+    (account,) = connection.execute(
         "UPDATE sendcloud.label_requests SET state = %s, error = %s, shipment_id = coalesce(%s, shipment_id),"
         " parcel_ids = coalesce(%s, parcel_ids), tracking_number = coalesce(%s, tracking_number),"
         " missing_documents = coalesce(%s, missing_documents), settled_at = clock_timestamp(),"
-        " next_attempt_at = clock_timestamp() + make_interval(secs => %s) WHERE id = %s",
+        " next_attempt_at = clock_timestamp() + make_interval(secs => %s) WHERE id = %s RETURNING account",
         [
             state,
             error,
@@ -152,7 +162,58 @@ def settle(
             look_again_s,
             request.id,
         ],
+    ).fetchone() or ("",)
+    if state == "failed":
+        _open_letter(connection, account, request, error or "")
+    elif state == "done":
+        dead_letters.resolve_newer(connection, account, letters.LABELS, [str(request.id)])
+
+
+CHANGEABLE = ("shipping_option", "contract_id", "service", "weight_kg", "parcels", "sender_address_id")
+"""What of a request its dead letter shows, and what may be edited there."""
+
+REFUSED = "no label was made; sendcloud.label_requests.error of the request has the words"
+
+
+def _open_letter(connection: Connection[Any], account: str, request: LabelRequest, words: str) -> None:
+    dead_letters.open_letter(
+        connection,
+        NewLetter(
+            account=account,
+            subject=letters.LABELS,
+            key=str(request.id),
+            cause="LabelFailed",
+            error=REFUSED,
+            payload=encode_json({name: getattr(request, name) for name in CHANGEABLE}),
+            request=f"order {request.order_number or request.order_id}",
+            response=words.encode(),
+            run_id=request.run_id,
+            retry=letters.RETRY_QUEUE,
+        ),
     )
+
+
+def change(connection: Connection[Any], account: str, key: int, wish: Any) -> None:
+    """Changes what a failed request asks for; `CHANGEABLE` names that are missing stay as they are.
+
+    Raises:
+        DataError: There are other names in it.
+    """
+    if not isinstance(wish, dict) or wish.keys() - set(CHANGEABLE):
+        raise DataError(f"a label request can be changed in {', '.join(CHANGEABLE)} only", account=account)
+    values = {name: Jsonb(value) if name == "parcels" and value is not None else value for name, value in wish.items()}
+    columns = ", ".join(f"{name} = %({name})s" for name in CHANGEABLE if name in values)
+    if columns:
+        connection.execute(
+            f"UPDATE sendcloud.label_requests SET {columns} WHERE account = %(account)s AND id = %(id)s AND state = 'failed'",  # noqa: S608 - our own column names
+            {**values, "account": account, "id": key},
+        )
+
+
+def state_of(connection: Connection[Any], account: str, key: int) -> str | None:
+    """The state of a request; ``None`` if there is none."""
+    row = connection.execute("SELECT state FROM sendcloud.label_requests WHERE account = %s AND id = %s", [account, key]).fetchone()
+    return row[0] if row else None
 
 
 def postpone(connection: Connection[Any], request: LabelRequest, seconds: float, *, error: str) -> None:

@@ -15,17 +15,14 @@ from datetime import timedelta
 import msgspec
 import zstandard
 
-from sync_pipelines.core.dead_letters import RetryQueue
 from sync_pipelines.core.errors import AuthError, DataError, RemoteError, Throttled
 from sync_pipelines.core.stream import Page, Reconciling, Stream, Sweep
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.sendcloud import mapping, matching, tables
 from sync_pipelines.vendors.sendcloud.client import ListPage, SendCloudClient
+from sync_pipelines.vendors.sendcloud.letters import RETRY_QUEUE
 
 log = logging.getLogger(__name__)
-
-RETRY_QUEUE = RetryQueue("sendcloud-dlq", (timedelta(minutes=5), timedelta(minutes=10), timedelta(minutes=20)))
-"""Broken records are tried again three times, then wait for a person."""
 
 _DAY = timedelta(days=1)
 

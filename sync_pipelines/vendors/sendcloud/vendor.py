@@ -22,6 +22,7 @@ from sync_pipelines.vendors.sendcloud.client import (
     token_request,
 )
 from sync_pipelines.vendors.sendcloud.reference.streams import STREAMS as REFERENCE
+from sync_pipelines.vendors.sendcloud.retries import RETRIES
 
 
 @contextmanager
@@ -74,4 +75,10 @@ def check(client: SendCloudClient) -> list[CheckItem]:
     return items
 
 
-VENDOR = Vendor(name="sendcloud", streams=(streams.orders, streams.parcels, *REFERENCE), connect=connect, check=check)
+VENDOR = Vendor(
+    name="sendcloud",
+    streams=(streams.orders, streams.parcels, *REFERENCE),
+    connect=connect,
+    check=check,
+    retries=RETRIES,
+)

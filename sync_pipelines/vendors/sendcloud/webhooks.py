@@ -12,21 +12,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
 from pydantic import ValidationError
 
 from sync_pipelines.core.buckets import Lane
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.dead_tasks import fail
 from sync_pipelines.core.errors import ContractError, DataError
+from sync_pipelines.core.faults import Fault
+from sync_pipelines.core.faults import describe as describe_fault
 from sync_pipelines.core.jsons import Json, encode_json
-from sync_pipelines.core.queue import NewTask, QueueSpec, claim, finish
+from sync_pipelines.core.queue import NewTask, QueueSpec, Task, claim, finish
 from sync_pipelines.core.store import describe
 from sync_pipelines.core.stream import ParseContext, WriteContext
 from sync_pipelines.core.tables import COMMON_COLUMNS
 from sync_pipelines.core.upsert import Record, upsert
 from sync_pipelines.core.webhooks import Verdict, WebhookRoute, keys_match, signature_matches
 from sync_pipelines.vendors.sendcloud import mapping, matching, tables
+from sync_pipelines.vendors.sendcloud.letters import EVENTS, RETRY_QUEUE
 from sync_pipelines.vendors.sendcloud.models import ParcelEventCreated, ParcelStatusChanged
 from sync_pipelines.vendors.sendcloud.vocabulary import wms_status
 
@@ -208,7 +213,7 @@ def _event(parcel: int, at: datetime, row: dict[str, Any], raw: bytes) -> Record
     return Record(key=(parcel, f"{number}:{row['status_code']}"), version=at, row={**row, "event_at": at}, raw=raw)
 
 
-QUEUE = QueueSpec(name="sendcloud-webhooks", batch_size=500, keep_done=timedelta(days=1))
+QUEUE = QueueSpec(name=EVENTS, batch_size=500, keep_done=timedelta(days=1))
 """Parcel events on their way into the tables; events of one parcel in the order of their arrival."""
 
 
@@ -237,14 +242,36 @@ def drain(database: Database, settings_of: Mapping[str, Any], *, run_id: str) ->
     while tasks := claim(database, QUEUE, run_id, accounts=list(settings_of)):
         for account in sorted({task.account for task in tasks}):
             own = [task for task in tasks if task.account == account]
-            context = WriteContext(account, run_id, datetime.now(UTC), settings_of[account])
-            with database.transaction() as connection:
-                store(connection, context, [encode_json(task.payload) for task in own])
-                finish(connection, own)
+            _store_tasks(database, WriteContext(account, run_id, datetime.now(UTC), settings_of[account]), own)
         count += len(tasks)
     return count
 
 
+def _store_tasks(database: Database, context: WriteContext, tasks: list[Task]) -> None:
+    """Stores events; what cannot be read or what the database refuses becomes a dead letter, alone."""
+    try:
+        with database.transaction() as connection:
+            broken = dict(store(connection, context, [encode_json(task.payload) for task in tasks]).broken)
+            finish(connection, [task for place, task in enumerate(tasks) if place not in broken])
+            for place, words in broken.items():
+                fail(connection, tasks[place], Fault("DataError", words), run_id=context.run_id, retry=RETRY_QUEUE)
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        if len(tasks) == 1:
+            with database.transaction() as connection:
+                fail(connection, tasks[0], describe_fault(error), run_id=context.run_id, retry=RETRY_QUEUE)
+            return
+        middle = len(tasks) // 2
+        _store_tasks(database, context, tasks[:middle])
+        _store_tasks(database, context, tasks[middle:])
+
+
 WEBHOOKS = (
-    WebhookRoute(vendor="sendcloud", path="/webhooks/sendcloud/{account}", verify=_verify, to_tasks=tasks_of, work_locally=drain),
+    WebhookRoute(
+        vendor="sendcloud",
+        path="/webhooks/sendcloud/{account}",
+        verify=_verify,
+        to_tasks=tasks_of,
+        work_locally=drain,
+        retry_queue=RETRY_QUEUE,
+    ),
 )

@@ -30,8 +30,8 @@ class Shop:
         self.settings = Settings()
         self.runs = 0
 
-    def client(self, lane: Lane = Lane.LIVE) -> AbstractContextManager[SendCloudClient]:
-        context = AccountContext(
+    def context(self, lane: Lane = Lane.LIVE) -> AccountContext:
+        return AccountContext(
             id=ACCOUNT,
             base_url=f"{self.sandbox.base_url}/api",
             auth_url=None,
@@ -41,7 +41,9 @@ class Shop:
             secrets=None,
             lane=lane,
         )
-        return connect(context)
+
+    def client(self, lane: Lane = Lane.LIVE) -> AbstractContextManager[SendCloudClient]:
+        return connect(self.context(lane))
 
     def sync(self, stream: Stream[Any] = orders, request: Request | None = None) -> SyncTotals:
         self.runs += 1

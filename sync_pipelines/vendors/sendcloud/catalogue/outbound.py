@@ -7,7 +7,7 @@ to 100 orders a call, all or none, so a refused call is halved until the refused
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,11 +16,13 @@ from typing import Any
 import msgspec
 from psycopg.rows import class_row, dict_row
 
+from sync_pipelines.core import dead_letters
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.dead_letters import NewLetter
 from sync_pipelines.core.errors import DataError
-from sync_pipelines.core.jsons import Json, decode_json
+from sync_pipelines.core.jsons import Json, decode_json, encode_json
 from sync_pipelines.core.store import Storer
-from sync_pipelines.vendors.sendcloud import mapping, streams
+from sync_pipelines.vendors.sendcloud import letters, mapping, streams
 from sync_pipelines.vendors.sendcloud.client import ORDERS_BATCH, SendCloudClient
 from sync_pipelines.vendors.sendcloud.faults import explain
 from sync_pipelines.vendors.sendcloud.fields import KILOGRAMS
@@ -28,6 +30,8 @@ from sync_pipelines.vendors.sendcloud.settings import Settings
 
 _READ_ONLY = ("created_at", "modified_at")
 LONGEST_PAGE = 200
+
+REFUSED = "the vendor refuses the order with our product data; the response has its words"
 
 
 @dataclass(slots=True)
@@ -69,6 +73,11 @@ class Write:
     body: Json
     fields: tuple[tuple[str, str, str], ...]
 
+    @property
+    def key(self) -> str:
+        """Of its dead letter."""
+        return f"{self.order_id}/{self.integration_id}"
+
 
 def push(
     database: Database,
@@ -79,6 +88,7 @@ def push(
     run_id: str,
     overwrite: bool | None = None,
     skus: Sequence[str] | None = None,
+    orders: Sequence[tuple[str, int]] | None = None,
 ) -> PushTotals:
     """Writes the master data onto open, unshipped orders.
 
@@ -90,6 +100,8 @@ def push(
         run_id: The Dagster run.
         overwrite: Also what somebody changed after us; default: by the settings.
         skus: Only these.
+        orders: Only these, by order id and integration; by default all that no dead letter holds back: an order that was refused
+            is tried by its letter, and here again once it or the master data has changed.
     """
     totals = PushTotals()
     may_overwrite = settings.products.overwrite if overwrite is None else overwrite
@@ -100,11 +112,14 @@ def push(
                 "SELECT * FROM wms.products WHERE %s::text[] IS NULL OR sku = ANY(%s)", [skus, skus]
             )
         }
-    found = _open_orders(database, account, list(masters), settings.products.open_statuses)
+
+    def open_orders() -> list[_Open]:
+        return _open_orders(database, account, masters, settings.products.open_statuses, orders)
+
+    found = open_orders()
     if behind := [order for order in found if order.is_behind]:
         gone = _read_anew(database, client, Storer(streams.orders, account, run_id, settings), behind, totals)
-        found = _open_orders(database, account, list(masters), settings.products.open_statuses)
-        found = [order for order in found if str(order.sendcloud_id) not in gone]
+        found = [order for order in open_orders() if str(order.sendcloud_id) not in gone]
     totals.orders = len(found)
     written = _written(database, account)
     writes: list[Write] = []
@@ -118,7 +133,7 @@ def push(
             writes.append(Write(one.order_id, one.integration_id, one.order_number, body, changed))
     totals.floor = -(-len(writes) // ORDERS_BATCH)
     for start in range(0, len(writes), ORDERS_BATCH):
-        _send(database, account, client, writes[start : start + ORDERS_BATCH], totals)
+        _send(database, account, client, writes[start : start + ORDERS_BATCH], totals, run_id)
     return totals
 
 
@@ -201,17 +216,17 @@ def _number(value: Decimal | None) -> str | None:
     return None if value is None else f"{value.normalize():f}"
 
 
-def _send(database: Database, account: str, client: SendCloudClient, writes: list[Write], totals: PushTotals) -> None:
+def _send(database: Database, account: str, client: SendCloudClient, writes: list[Write], totals: PushTotals, run_id: str) -> None:
     totals.calls += 1
     try:
         client.upsert_orders([write.body for write in writes])
     except DataError as error:
         if len(writes) == 1:
-            totals.refused[writes[0].number] = explain(error.body, status=error.status)
+            _refused(database, account, writes[0], error, totals, run_id)
             return
         middle = len(writes) // 2
-        _send(database, account, client, writes[:middle], totals)
-        _send(database, account, client, writes[middle:], totals)
+        _send(database, account, client, writes[:middle], totals, run_id)
+        _send(database, account, client, writes[middle:], totals, run_id)
         return
     with database.transaction() as connection, connection.cursor() as cursor:
         cursor.executemany(
@@ -220,8 +235,28 @@ def _send(database: Database, account: str, client: SendCloudClient, writes: lis
             " SET value = excluded.value, written_at = excluded.written_at",
             [(account, write.order_id, write.integration_id, *one) for write in writes for one in write.fields],
         )
+        dead_letters.resolve_newer(connection, account, letters.PRODUCTS, [write.key for write in writes])
     totals.changed += len(writes)
     totals.fields += sum(len(write.fields) for write in writes)
+
+
+def _refused(database: Database, account: str, write: Write, error: DataError, totals: PushTotals, run_id: str) -> None:
+    words = explain(error.body, status=error.status)
+    totals.refused[write.number] = words
+    letter = NewLetter(
+        account=account,
+        subject=letters.PRODUCTS,
+        key=write.key,
+        cause=type(error).__name__,
+        error=REFUSED,
+        payload=encode_json({"order_id": write.order_id, "integration_id": write.integration_id, "order_number": write.number}),
+        request="POST /v3/orders",
+        response=words.encode(),
+        run_id=run_id,
+        retry=letters.RETRY_QUEUE,
+    )
+    with database.transaction() as connection:
+        dead_letters.open_letter(connection, letter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,16 +277,35 @@ SELECT o.order_id, o.integration_id, o.order_number, o.sendcloud_id, o.order_cre
        EXISTS (SELECT FROM sendcloud.product_writes w WHERE w.account = o.account AND w.order_id = o.order_id
                   AND w.integration_id = o.integration_id AND w.written_at > o.synced_at) AS is_behind
   FROM sendcloud.orders o
- WHERE o.account = %s AND o.deleted_at IS NULL AND o.source = 'v3' AND o.tracking_number IS NULL AND o.wms_status = ANY(%s)
+ WHERE o.account = %(account)s AND o.deleted_at IS NULL AND o.source = 'v3' AND o.tracking_number IS NULL
+   AND o.wms_status = ANY(%(statuses)s)
    AND EXISTS (SELECT FROM sendcloud.order_items i WHERE i.account = o.account AND i.order_id = o.order_id
-                  AND i.integration_id = o.integration_id AND i.sku = ANY(%s))
+                  AND i.integration_id = o.integration_id AND i.sku = ANY(%(skus)s))
+   AND (o.order_id || '/' || o.integration_id = ANY(%(only)s::text[]) OR %(only)s::text[] IS NULL AND NOT EXISTS (
+            SELECT FROM sync.dead_letters d
+             WHERE d.account = o.account AND d.subject = %(subject)s AND d.key = o.order_id || '/' || o.integration_id
+               AND d.state <> 'resolved' AND d.last_seen_at > greatest(o.synced_at, %(masters_changed)s)))
  ORDER BY o.sendcloud_id
 """
 
 
-def _open_orders(database: Database, account: str, skus: list[str], statuses: Sequence[str]) -> list[_Open]:
+def _open_orders(
+    database: Database,
+    account: str,
+    masters: Mapping[str, dict[str, Any]],
+    statuses: Sequence[str],
+    only: Sequence[tuple[str, int]] | None,
+) -> list[_Open]:
+    values = {
+        "account": account,
+        "statuses": list(statuses),
+        "skus": list(masters),
+        "only": None if only is None else [f"{order_id}/{integration_id}" for order_id, integration_id in only],
+        "subject": letters.PRODUCTS,
+        "masters_changed": max((master["updated_at"] for master in masters.values()), default=None),
+    }
     with database.connect() as connection:
-        return connection.cursor(row_factory=class_row(_Open)).execute(_OPEN, [account, list(statuses), skus]).fetchall()
+        return connection.cursor(row_factory=class_row(_Open)).execute(_OPEN, values).fetchall()
 
 
 class _Head(msgspec.Struct):
