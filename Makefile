@@ -63,9 +63,9 @@ e2e: $(VENV)/.installed-e2e
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m sync_pipelines_tests.bench $(BENCH)
 
-# The fault tests at full size.
+# The fault and conformance tests at full size.
 soak: setup
-	@SYNC_PIPELINES_SOAK=1 $(BIN)/python -m pytest -m "not e2e" --timeout 3600 sync_pipelines_tests/faults $(TESTS)
+	@SYNC_PIPELINES_SOAK=1 $(BIN)/python -m pytest -m "not e2e" --timeout 3600 sync_pipelines_tests/faults sync_pipelines_tests/conformance $(TESTS)
 
 # What only browser tests or benchmarks need, on top of the main lock.
 $(VENV)/.installed-%: requirements-%.lock $(INSTALLED)

@@ -187,7 +187,7 @@ class SendCloud(Subject):
 
     vendor = "sendcloud"
     lists = frozenset({"data"})
-    data = "GET .*/orders"
+    data = "GET .*/v[23]/"
     word = ("unfulfilled", "sendcloud.orders.status")
 
     def open(self, place: Place, stack: ExitStack) -> None:
