@@ -5,9 +5,7 @@ from typing import Any
 from dagster import (
     Config,
     DefaultSensorStatus,
-    Failure,
     OpExecutionContext,
-    RetryRequested,
     RunRequest,
     SensorDefinition,
     SensorEvaluationContext,
@@ -20,12 +18,12 @@ from dagster import (
 from pydantic import Field
 
 from sync_pipelines.core.budget import Lane
-from sync_pipelines.core.errors import AuthError, ConfigError, TransientError
 from sync_pipelines.orchestration import tags
 from sync_pipelines.orchestration.engine import Engine
 from sync_pipelines.orchestration.schedules import is_active, runtime
 from sync_pipelines.vendors.sendcloud import label_requests
 from sync_pipelines.vendors.sendcloud.actions import Labels, LabelTotals
+from sync_pipelines.vendors.sendcloud.outcomes import told
 from sync_pipelines.vendors.sendcloud.vendor import VENDOR
 
 _BEAT_S = 10
@@ -47,14 +45,10 @@ class CancelConfig(Config):
 
 
 def _work(context: OpExecutionContext, engine: Engine, account: str, work: Any) -> LabelTotals:
-    try:
+    with told(context):
         resolved = engine.runtime.account(account, Lane.LIVE)
         with VENDOR.connect(resolved) as client:
             totals: LabelTotals = work(Labels(engine.runtime.database, account, client, resolved.settings, run_id=context.run_id))
-    except TransientError as error:
-        raise RetryRequested(max_retries=3, seconds_to_wait=20) from error
-    except (AuthError, ConfigError) as error:
-        raise Failure(str(error), allow_retries=False) from error
     context.add_output_metadata({**totals.as_metadata(), "account": account})
     context.log.info("%s", ", ".join(f"{count} {name}" for name, count in totals.as_metadata().items() if count) or "nothing to do")
     return totals

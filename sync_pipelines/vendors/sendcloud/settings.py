@@ -48,7 +48,7 @@ class LabelSettings(BaseModel):
 
 
 class ProductSettings(BaseModel):
-    """How ``wms.products`` reaches open orders."""
+    """How products are derived from orders, and how ``wms.products`` reaches open orders."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,6 +58,12 @@ class ProductSettings(BaseModel):
     overwrite: bool = Field(default=False, description="Also replace what somebody changed at the vendor after us")
     open_statuses: list[str] = Field(
         default=["to_prepare", "waiting"], description="Warehouse statuses of orders that may still be written"
+    )
+    refresh_minutes: int = Field(
+        default=60, ge=0, multiple_of=5, description="Derive sendcloud.products so often; 0: only when the job is launched"
+    )
+    push_minutes: int = Field(
+        default=15, ge=0, multiple_of=5, description="Write wms.products so often; 0: only when the job is launched"
     )
 
 

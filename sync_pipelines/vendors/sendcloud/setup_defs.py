@@ -12,7 +12,6 @@ from dagster import (
     Nothing,
     OpDefinition,
     OpExecutionContext,
-    RetryRequested,
     graph,
     in_process_executor,
     op,
@@ -20,7 +19,6 @@ from dagster import (
 
 from sync_pipelines.core import partitions
 from sync_pipelines.core.budget import Lane
-from sync_pipelines.core.errors import AuthError, ConfigError, Throttled, TransientError
 from sync_pipelines.core.store import Storer
 from sync_pipelines.core.stream import Stream
 from sync_pipelines.core.sync import Mode, Request, sync_stream
@@ -31,6 +29,7 @@ from sync_pipelines.vendors.sendcloud import streams
 from sync_pipelines.vendors.sendcloud.catalogue import inbound
 from sync_pipelines.vendors.sendcloud.catalogue.defs import AccountConfig
 from sync_pipelines.vendors.sendcloud.client import SendCloudClient
+from sync_pipelines.vendors.sendcloud.outcomes import told
 from sync_pipelines.vendors.sendcloud.reference import streams as reference
 from sync_pipelines.vendors.sendcloud.vendor import check, connect
 
@@ -42,18 +41,11 @@ def _step(name: str, description: str, work: Work) -> OpDefinition:
     @op(name=name, description=description, ins={"before": In(Nothing)})
     def step(context: OpExecutionContext, config: AccountConfig, engine: Engine) -> None:
         started = time.monotonic()
-        try:
+        with told(context):
             account = engine.runtime.account(config.account, Lane.LIVE)
             with connect(account) as client:
                 numbers = work(account, client, context.run_id)
                 calls = {"api_calls": client.stats.api_calls}
-        except Throttled as error:
-            wait = max(1, round((error.retry_at - datetime.now(UTC)).total_seconds()))
-            raise RetryRequested(max_retries=20, seconds_to_wait=wait) from error
-        except TransientError as error:
-            raise RetryRequested(max_retries=3, seconds_to_wait=20) from error
-        except (AuthError, ConfigError) as error:
-            raise Failure(str(error), allow_retries=False) from error
         context.add_output_metadata({**numbers, **calls, "duration_s": round(time.monotonic() - started, 3)})
 
     return step
