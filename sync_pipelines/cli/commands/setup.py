@@ -14,6 +14,9 @@ from sync_pipelines.core.errors import ConfigError, SyncError
 from sync_pipelines.registry import module
 
 
+_NOT_TOLD = {"duration_s", "all_history"}
+
+
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command("setup")(setup)
@@ -61,5 +64,6 @@ def _tell(entry: Any) -> None:
 
 def _row(event: Any) -> dict[str, Any]:
     numbers = {name: value.value for name, value in event.step_output_data.metadata.items()}
-    found = ", ".join(f"{name} {value}" for name, value in numbers.items() if name not in {"duration_s", "all_history"})
+    told = {name: value for name, value in numbers.items() if name not in _NOT_TOLD and not name.endswith("_written") and value}
+    found = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
     return {"step": event.step_key, **numbers, "found": found}
