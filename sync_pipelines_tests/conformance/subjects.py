@@ -246,6 +246,13 @@ class _Supplier(Subject):
         states = [self.desk.sync(table).status for table in self.tables]
         return set(states) == {"complete"}
 
+    def settle(self) -> None:
+        """What a supplier has withdrawn is buried once two whole readings have missed it."""
+        for _ in range(3):
+            super().settle()
+            if not self.differences():
+                return
+
     def differences(self) -> list[str]:
         truth = self.control.truth()
         products = self.desk.column("SELECT supplier_product_id, 1 FROM suppliers.products WHERE deleted_at IS NULL")

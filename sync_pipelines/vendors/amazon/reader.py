@@ -183,8 +183,14 @@ class OrdersReader:
             return None
 
     def _unknown(self, orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Orders to be read: an order that is not stored, or whose change time cannot be read, is never taken to be known."""
         known = self._known(str(order.get("AmazonOrderId")) for order in orders)
-        return [order for order in orders if known.get(str(order.get("AmazonOrderId"))) != _second(order.get("LastUpdateDate"))]
+
+        def is_known(order: dict[str, Any]) -> bool:
+            version = known.get(str(order.get("AmazonOrderId")))
+            return version is not None and version == _second(order.get("LastUpdateDate"))
+
+        return [order for order in orders if not is_known(order)]
 
     def _body(self, orders: list[dict[str, Any]], rest: dict[str, Any]) -> bytes:
         return encode_json({**rest, "orders": [self._permitted(order) for order in orders]})
@@ -218,8 +224,11 @@ def _encoded(token: _Token | None) -> str | None:
 
 
 def _second(text: Any) -> datetime | None:
+    """The second of a change time, which is UTC if it names no zone, as `mapping` reads it; ``None`` if it cannot be read."""
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return moment.replace(microsecond=0) if moment is not None and moment.tzinfo is not None else None
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).replace(microsecond=0)
