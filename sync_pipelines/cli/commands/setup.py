@@ -13,7 +13,6 @@ from sync_pipelines.config import Environment, load_config
 from sync_pipelines.core.errors import ConfigError, SyncError
 from sync_pipelines.registry import module
 
-
 _NOT_TOLD = {"duration_s", "all_history"}
 
 
