@@ -20,7 +20,7 @@ from sync_pipelines_tests.sandboxes import RunningSandbox
 from sync_pipelines_tests.vendors.sendcloud.worlds import ACCOUNT, Shop
 
 IS_SOAK = bool(os.environ.get("SYNC_PIPELINES_SOAK"))
-ORDERS, SKUS, PRODUCTS = (2_300, 300, 320) if IS_SOAK else (200, 20, 30)
+ORDERS, SKUS, PRODUCTS = (2_900, 300, 320) if IS_SOAK else (200, 20, 30)
 OURS = ("hs_code", "measurement")
 """Item fields that the master data below sets."""
 
