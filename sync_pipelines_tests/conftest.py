@@ -53,7 +53,7 @@ def database_url(postgres_server: TestServer, _template: str) -> Iterator[str]:
     """The URL of a fresh, migrated, empty database."""
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"create database {name} template {_template}")
+        admin.execute(f"create database {name} template {_template} strategy file_copy")
     yield postgres_server.url(name)
     postgres_server.start()
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
