@@ -64,7 +64,9 @@ def resend(
     return None
 
 
-def retry_due(stream: Stream[Any], *, database: Database, run_id: str, settings: Any, client: Any, account: str) -> Resent:
+def retry_due(
+    stream: Stream[Any], *, database: Database, run_id: str, settings: Any, client: Any, account: str, limit: int = 200
+) -> Resent:
     """Retries the letters of one stream and account whose time has come, one transaction each."""
     if stream.retry_queue is None:
         return Resent()
@@ -72,7 +74,7 @@ def retry_due(stream: Stream[Any], *, database: Database, run_id: str, settings:
     def again(letter: Letter) -> str | None:
         return resend(stream, letter, database=database, run_id=run_id, settings=settings, client=client)
 
-    return retry_letters(stream.key, stream.retry_queue, again, database=database, account=account, run_id=run_id)
+    return retry_letters(stream.key, stream.retry_queue, again, database=database, account=account, run_id=run_id, limit=limit)
 
 
 def retry_letters(
