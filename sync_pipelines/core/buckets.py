@@ -39,7 +39,10 @@ class Lane(StrEnum):
     @property
     def rank(self) -> int:
         """0 for the lane with the most right."""
-        return list(Lane).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {lane: rank for rank, lane in enumerate(Lane)}
 
 
 @dataclass(frozen=True)

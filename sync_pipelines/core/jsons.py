@@ -47,6 +47,6 @@ def encode_json(value: Json) -> bytes:
         ValueError: A number JSON cannot hold (NaN, Infinity).
     """
     body = _encoder.encode(value)
-    if not is_json(body):
+    if (b"NaN" in body or b"Infinity" in body) and not is_json(body):
         raise ValueError("a number that is not finite has no JSON form")
     return body

@@ -89,5 +89,7 @@ def keys_match(given: str | None, accepted: Iterable[str | None]) -> bool:
 
 def signature_matches(given: str | None, body: bytes, keys: Iterable[str | None]) -> bool:
     """Whether a hexadecimal HMAC-SHA256 of the raw body was made with one of the accepted keys, in time that tells nothing."""
-    offered = (given or "").lower().encode()
-    return any(hmac.compare_digest(offered, hmac.digest(key.encode(), body, "sha256").hex().encode()) for key in keys if key)
+    offered = (given or "").lower()
+    return offered.isascii() and any(
+        hmac.compare_digest(offered, hmac.digest(key.encode(), body, "sha256").hex()) for key in keys if key
+    )

@@ -17,7 +17,6 @@ from urllib.parse import parse_qsl
 import psycopg
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sync_pipelines.core import intake, queue
@@ -99,21 +98,21 @@ class Intake:
         self._awake: set[str] = set()
         self._announce = asyncio.Event()
 
-    def routes(self) -> list[BaseRoute]:
-        """One POST route for each webhook."""
-        return [Route(webhook.path, _Endpoint(self, webhook), methods=["POST"]) for webhook in self._webhooks]
-
     def before(self, app: ASGIApp) -> ASGIApp:
-        """The application, but deliveries reach the intake directly: middleware and routing cost as much as all it does itself."""
-        endpoints = {webhook.path.removesuffix("/{account}"): _Endpoint(self, webhook) for webhook in self._webhooks}
+        """The application behind the intake: middleware and routing would cost a delivery as much as all that is done with it."""
+        endpoints = {webhook.path.removesuffix("{account}"): _Endpoint(self, webhook) for webhook in self._webhooks}
 
         async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            folder, _, account = scope.get("path", "").rpartition("/")
-            endpoint = endpoints.get(folder) if account and scope.get("method") == "POST" else None
-            if endpoint is None:
-                await app(scope, receive, send)
-            else:
-                await endpoint({**scope, "path_params": {"account": account}}, receive, send)
+            if scope["type"] == "http" and scope["method"] == "POST":
+                path = scope["path"]
+                start = path.rfind("/") + 1
+                endpoint = endpoints.get(path[:start])
+                if endpoint is not None:
+                    answer = await endpoint.answer(path[start:], scope, receive)
+                    await send(answer.start)
+                    await send(answer.end)
+                    return
+            await app(scope, receive, send)
 
         return front
 
@@ -211,18 +210,14 @@ class Intake:
 
 
 class _Endpoint:
-    """One webhook as a bare ASGI application: what a framework's request and response objects cost is half of the whole answer."""
+    """One webhook, on bare ASGI: what a framework's request and response objects cost is half of the whole answer."""
 
     def __init__(self, intake: Intake, webhook: WebhookRoute) -> None:
         self._intake, self._webhook = intake, webhook
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await self._answer(scope, receive)
-        await send(answer.start)
-        await send(answer.end)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        account = f"{self._webhook.vendor}/{scope['path_params']['account']}"
+    async def answer(self, name: str, scope: Scope, receive: Receive) -> Answer:
+        """Reads one delivery for an account of that name and says what came of it; never raises."""
+        account = f"{self._webhook.vendor}/{name}"
         if not self._intake.knows(account):
             return UNKNOWN_ACCOUNT
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

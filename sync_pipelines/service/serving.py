@@ -38,15 +38,17 @@ def serve(
         host: Address to listen on.
         port: Port to listen on.
         parts: What works beside the intake.
-        pages: Routes after the webhooks'.
+        pages: What it answers besides webhooks.
     """
     intake = Intake(database, webhooks, settings_of)
     uvicorn.run(
-        intake.before(create_app(database, routes=[*intake.routes(), *pages], parts=[intake.running, *parts])),
+        intake.before(create_app(database, routes=pages, parts=[intake.running, *parts])),
         host=host,
         port=port,
         log_level="warning",
         access_log=False,
         proxy_headers=False,
+        server_header=False,
+        date_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )

@@ -28,7 +28,7 @@ PATH = "/webhooks/toy/main?key=present-key"
 @pytest.fixture
 def client(database_url: str) -> Iterator[TestClient]:
     service = Intake(opened := Database(database_url, timeout_s=2), WEBHOOKS, ACCOUNTS.get)
-    with TestClient(create_app(opened, routes=service.routes(), parts=[service.running])) as client:
+    with TestClient(service.before(create_app(opened, parts=[service.running]))) as client:
         yield client
 
 

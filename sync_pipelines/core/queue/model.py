@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+import msgspec
 from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Sequence, SmallInteger, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -60,8 +61,7 @@ class QueueSpec:
     max_lost_leases: int = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewTask:
+class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     """Work to be done.
 
     Attributes:

@@ -111,8 +111,6 @@ def test_the_intake_stores_nothing_that_is_not_genuine(database_url: str) -> Non
     database = Database(database_url, max_connections=4)
     intake = Intake(database, WEBHOOKS, ACCOUNTS.get)
     before = stored(database_url)
-    with TestClient(
-        create_app(database, routes=intake.routes(), parts=[intake.running]), base_url="http://127.0.0.1:8787"
-    ) as service:
+    with TestClient(intake.before(create_app(database, parts=[intake.running])), base_url="http://127.0.0.1:8787") as service:
         assert send_cases(service, schemathesis.openapi.from_dict(INTAKE), [not_a_server_error]) >= CASES
     assert stored(database_url) == before

@@ -78,7 +78,7 @@ def test_a_body_that_is_not_the_vendors_is_refused(bad: bytes) -> None:
 @pytest.fixture
 def hook(database_url: str) -> Iterator[TestClient]:
     intake = Intake(opened := Database(database_url), WEBHOOKS, {MAIN: SETTINGS}.get)
-    with TestClient(create_app(opened, routes=intake.routes(), parts=[intake.running])) as client:
+    with TestClient(intake.before(create_app(opened, parts=[intake.running]))) as client:
         yield client
 
 
