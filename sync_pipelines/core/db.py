@@ -16,7 +16,10 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import psycopg
 import psycopg_pool
 
+from sync_pipelines.core import arrays
 from sync_pipelines.core.errors import ConfigError, DatabaseUnavailable
+
+arrays.use_in(psycopg.adapters)
 
 MINIMUM_SERVER_VERSION = 140000
 """PostgreSQL 14, as ``server_version_num`` counts."""

@@ -31,8 +31,8 @@ DAYS_AHEAD = 7
 LETTER_SUBJECT = "/webhooks"
 """A delivery that cannot be read is a dead letter of the subject ``vendor/webhooks``."""
 
-_LEVEL = 1
-"""zstd level: bodies are small and arrive fast."""
+_compress = zstandard.ZstdCompressor(level=1).compress
+"""The lowest level: bodies are small and arrive fast."""
 
 delivery_table = Table(
     "deliveries",
@@ -79,8 +79,11 @@ returning identity
 """Sorted by identity, so that transactions with the same repeats wait for each other instead of dead-locking."""
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One verified delivery.
+class Delivery(msgspec.Struct, kw_only=True):
+    """One verified delivery. Not to be made by several threads at once: they would share one compressor.
+
+    Digest and compression are done here, where the delivery comes in. In the thread that stores it every one of them would let go
+    of the interpreter and wait to get it back from the event loop, which costs more than they do.
 
     Attributes:
         account: ``vendor/name``.
@@ -93,6 +96,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         tasks: The work it means.
         fault: Why its work could not be told; becomes a dead letter.
         retry_queue: Retries that letter by itself.
+        identity: 16 bytes that are the same for a repeat; told by itself.
+        packed: The body, compressed; told by itself.
     """
 
     account: str
@@ -105,12 +110,13 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     tasks: Sequence[tuple[QueueSpec, NewTask]] = ()
     fault: Fault | None = None
     retry_queue: RetryQueue | None = None
+    identity: bytes = b""
+    packed: bytes = b""
 
-    @property
-    def identity(self) -> bytes:
-        """16 bytes that are the same for a repeat."""
-        kind, said = (b"body", self.body) if self.event_id is None else (b"event", self.event_id.encode())
-        return hashlib.blake2b(b"%b\x00%b" % (self.account.encode(), said), digest_size=16, person=kind).digest()
+    def __post_init__(self) -> None:
+        kind, told = (b"body", self.body) if self.event_id is None else (b"event", self.event_id.encode())
+        self.identity = hashlib.blake2b(b"%b\x00%b" % (self.account.encode(), told), digest_size=16, person=kind).digest()
+        self.packed = _compress(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +165,6 @@ def store(connection: Connection[Any], deliveries: Sequence[Delivery]) -> list[b
 
 
 def _store(connection: Connection[Any], unique: Mapping[bytes, Delivery]) -> set[bytes]:
-    compress = zstandard.ZstdCompressor(level=_LEVEL).compress
     deliveries = list(unique.values())
     rows = connection.execute(
         _STORE,
@@ -172,7 +177,7 @@ def _store(connection: Connection[Any], unique: Mapping[bytes, Delivery]) -> set
             "event_ids": [delivery.event_id for delivery in deliveries],
             "headers": [encode_json(dict(delivery.headers)).decode() for delivery in deliveries],
             "sizes": [len(delivery.body) for delivery in deliveries],
-            "bodies": [compress(delivery.body) for delivery in deliveries],
+            "bodies": [delivery.packed for delivery in deliveries],
         },
         prepare=True,
     ).fetchall()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 from sync_pipelines.config import Config, Environment, active_config, available_database, load_config
 from sync_pipelines.core.db import Database
 from sync_pipelines.overview.watched import watched
@@ -33,7 +31,6 @@ def main() -> None:
         settings = AccountSettings(config, read_config)
         pictures = Pictures(shown, lambda: watched(read_config(), dagster_url=environment.web_url))
         pages = page_routes(pictures, Access(environment.token))
-        gc.freeze()  # what is imported stays; looking through it again and again would cost a page a tenth of a second
         serve(
             database,
             webhooks,

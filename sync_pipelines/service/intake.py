@@ -41,17 +41,18 @@ _LOG = logging.getLogger(__name__)
 
 
 class Answer:
-    """An answer as it goes over the wire: status, a word for whoever reads the vendor's log, and nothing of ours."""
+    """An answer as it goes over the wire: status, a word about a refusal for whoever reads the vendor's log, nothing of ours."""
 
     def __init__(self, status: int, text: str, **headers: str) -> None:
-        body = f"{text}\n".encode()
-        always = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body))}
+        body = f"{text}\n".encode() if text else b""
+        kind = {"content-type": "text/plain; charset=utf-8"} if text else {}
+        always = {**kind, "content-length": str(len(body))}
         lines = [(name.encode(), value.encode()) for name, value in {**always, **headers}.items()]
         self.start: Message = {"type": "http.response.start", "status": status, "headers": lines}
         self.end: Message = {"type": "http.response.body", "body": body}
 
 
-STORED = Answer(200, "stored")
+STORED = Answer(200, "")
 NOT_JSON = Answer(400, "not JSON")
 CLOSED = Answer(400, "the connection was closed")
 FORGED = Answer(401, "wrong key or signature")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -15,6 +17,9 @@ from sync_pipelines.service.intake import Intake
 
 GRACE_S = 5
 """How long requests under way may take to end after a signal to stop."""
+
+SWITCH_S = 0.002
+"""How long the thread that stores deliveries waits for the busy event loop. Python's 5 ms, many times a commit, are its latency."""
 
 
 def serve(
@@ -40,6 +45,9 @@ def serve(
         parts: What works beside the intake.
         pages: What it answers besides webhooks.
     """
+    gc.freeze()  # what is imported stays: looking through it again and again would cost a page a tenth of a second
+    gc.set_threshold(50_000)
+    sys.setswitchinterval(SWITCH_S)
     intake = Intake(database, webhooks, settings_of)
     uvicorn.run(
         intake.before(create_app(database, routes=pages, parts=[intake.running, *parts])),

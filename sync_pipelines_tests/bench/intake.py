@@ -1,6 +1,7 @@
 """Webhooks a second, verified and durable, over 128 connections against the real service, beside what the same server commits.
 
-The yardstick is pgbench with one small row a commit, sixteen clients: what the disk allows without group commit by batching.
+There are two yardsticks: pgbench with one small row a commit, sixteen clients: what the disk allows without group commit by
+batching; and the same HTTP server with an application that only answers: what this machine allows without verifying and storing.
 Processor time is told beside the rate, because load generator, service and server share the cores with whatever else runs.
 """
 
@@ -17,7 +18,7 @@ from sync_pipelines.core.postgres.binaries import find_binaries
 from sync_pipelines_tests.bench.measures import Measure, processor_seconds
 from sync_pipelines_tests.servers import TestServer
 from sync_pipelines_tests.service.load import send
-from sync_pipelines_tests.service.process import running_service
+from sync_pipelines_tests.service.process import running_bare, running_service
 
 CONNECTIONS = 128
 _COMMIT = "insert into public.commits (body) values (repeat('x', 500));\n"
@@ -28,6 +29,10 @@ def run(server: TestServer, *, quick: bool) -> list[Measure]:
     warm_up, number, seconds = (200, 500, 1) if quick else (5_000, 60_000, 8)
     idle_load = os.getloadavg()[0]
     commits = _commit_rate(server.url(), seconds)
+    with running_bare() as bare:
+        send(bare.url, warm_up, connections=CONNECTIONS)
+        answered = send(bare.url, number, connections=CONNECTIONS)
+    bare_rate = len(answered.accepted) / answered.seconds
     with running_service(server.url()) as service:
         send(service.url, warm_up, connections=CONNECTIONS)
         backends = _backends(server.url())
@@ -46,6 +51,8 @@ def run(server: TestServer, *, quick: bool) -> list[Measure]:
             for who, seconds in zip(("service", "load generator", "database connections"), spent, strict=True)
         ),
         Measure("intake", "other load of the machine before (1 min)", idle_load, "processes"),
+        Measure("intake", "answered by the same server without verifying and storing", bare_rate, "1/s"),
+        Measure("intake", "webhooks stored / only answered", rate / bare_rate, "×"),
         Measure("intake", "not answered with 200", load.other + load.lost, "answers", at_most=0),
     ]
     if commits:
