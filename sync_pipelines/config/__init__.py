@@ -1,6 +1,6 @@
 """``accounts.yaml`` and the environment as typed settings; nothing else in the product reads ``os.environ``."""
 
-from sync_pipelines.config.active import active_config, document_of
+from sync_pipelines.config.active import InForce, active_config, document_of, in_force
 from sync_pipelines.config.alerts import AlertSettings
 from sync_pipelines.config.database import available_database, embedded_server
 from sync_pipelines.config.environment import Environment
@@ -13,12 +13,14 @@ __all__ = [
     "AlertSettings",
     "Config",
     "Environment",
+    "InForce",
     "Reference",
     "SecretLookup",
     "active_config",
     "available_database",
     "document_of",
     "embedded_server",
+    "in_force",
     "load_config",
     "parse_config",
 ]

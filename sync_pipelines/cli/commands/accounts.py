@@ -7,7 +7,8 @@ from typing import Any
 import typer
 
 from sync_pipelines.cli import output
-from sync_pipelines.config import Account, Environment, load_config
+from sync_pipelines.cli.session import configuration, shown_configuration
+from sync_pipelines.config import Account, Environment
 from sync_pipelines.core.errors import ConfigError
 
 
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def list_accounts() -> None:
     """Lists the accounts and whether their credentials are there; never shows one."""
-    config = load_config(Environment.read().config_path)
+    config = shown_configuration()
     output.rows(
         [_row(account) for account in config.accounts],
         {"id": "account", "base_url": "address", "credentials": "credentials", "missing": "missing"},
@@ -36,7 +37,7 @@ def register_accounts() -> None:
     from sync_pipelines.registry import all_vendors
 
     environment = Environment.read()
-    config = load_config(environment.config_path)
+    config = configuration(environment)
     registered: dict[str, list[str]] = {}
     with dagster_session(environment) as session:
         for vendor in all_vendors():

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.session import database
+from sync_pipelines.cli.session import database, shown_configuration
 from sync_pipelines.config import Config, Environment, document_of, load_config, parse_config
 from sync_pipelines.core import config_store
 from sync_pipelines.core.errors import ConfigError
@@ -36,10 +36,10 @@ def validate() -> None:
 
 
 def show() -> None:
-    """Prints the configuration with every default filled in; credentials appear as references."""
+    """Prints the configuration in force with every default filled in; credentials appear as references."""
     import yaml
 
-    shown = _shown(load_config(Environment.read().config_path))
+    shown = _shown(shown_configuration())
     output.result(shown, yaml.safe_dump(shown, sort_keys=False, allow_unicode=True))
 
 

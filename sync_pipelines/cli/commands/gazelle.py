@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.session import dagster_session, runtime
-from sync_pipelines.config import Account, Environment, load_config
+from sync_pipelines.cli.session import configuration, dagster_session, runtime
+from sync_pipelines.config import Account, Environment
 from sync_pipelines.config.references import SECRET_PREFIX
 from sync_pipelines.core.errors import ConfigError
 from sync_pipelines.core.secrets import MasterKeys, Secrets
@@ -137,7 +137,7 @@ def sync(
 
 
 def _account(name: str) -> Account:
-    found = load_config(Environment.read().config_path).account(name)
+    found = configuration().account(name)
     if found.vendor != "gazelle":
         raise ConfigError(f"{name} is not a Gazelle account", account=name)
     return found
