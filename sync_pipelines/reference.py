@@ -29,8 +29,9 @@ from sync_pipelines.vendors.grand_shooting.settings import Link
 CONFIGURATION = """# Configuration reference
 
 Made by `make docs` from the models that read `accounts.yaml`; [accounts.example.yaml](../accounts.example.yaml) shows one in use.
-Every account has `id` (`vendor/name`), optionally `base_url` and `auth_url`, then `credentials` and `settings`. A credential is
-`${ENVIRONMENT_VARIABLE}`, `secret:name` (see `sync-pipelines secrets set`) or the value itself. A value in *italics* is required.
+Every account has `id` (`vendor/name`), optionally `base_url` and `auth_url`, then `credentials` and `settings`. A credential is a
+*reference*: `${ENVIRONMENT_VARIABLE}` or `secret:name` (see `sync-pipelines secrets set`), looked up when it is used. The value
+itself works in the file too; `config apply` stores it encrypted, never in the version. A key in *italics* is required.
 """
 
 TABLES = """# Table reference
@@ -51,7 +52,6 @@ _NAMES = {
     "timedelta": "duration (ISO 8601)",
     "datetime": "instant (ISO 8601)",
     "AwareDatetime": "instant (ISO 8601)",
-    "SecretStr": "secret",
     "Reference": "reference",
     "Any": "anything",
     "typing.Any": "anything",

@@ -15,7 +15,7 @@ from sync_pipelines.config import Config, Environment, available_database, embed
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import ConfigError, DatabaseUnavailable
 from sync_pipelines.core.runtime import Runtime
-from sync_pipelines.opening import open_runtime
+from sync_pipelines.opening import open_runtime, secrets_of
 from sync_pipelines.preparation import prepare
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def configuration(environment: Environment | None = None) -> Config:
     if environment.database_url is None and not embedded_server(environment).has_data:
         return load_config(environment.config_path)
     with Database(available_database(environment), application_name="sync-pipelines command", max_connections=1) as opened:
-        found = in_force(opened, environment.config_path)
+        found = in_force(opened, environment.config_path, secrets_of(opened, environment))
     if found.difference:
         output.note_once(found.difference)
     return found.config

@@ -9,10 +9,12 @@ from typing import Any
 from sync_pipelines.config.document import parse_document
 from sync_pipelines.config.loading import load_config, parse_config
 from sync_pipelines.config.models import Config
+from sync_pipelines.config.sealing import sealed
 from sync_pipelines.core import config_store
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import ConfigError
 from sync_pipelines.core.jsons import encode_json
+from sync_pipelines.core.secrets import Secrets
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,13 @@ def active_config(database: Database, path: Path) -> Config:
     return load_config(path) if version is None else _parsed(version)
 
 
-def in_force(database: Database, path: Path) -> InForce:
+def in_force(database: Database, path: Path, secrets: Secrets | None = None) -> InForce:
     """The configuration in force, and whether the file agrees with it.
 
     Args:
         database: Where applied versions are; may be empty yet.
         path: The file that counts until a version was applied; may be missing afterwards.
+        secrets: To compare literal credentials with what was stored of them.
 
     Raises:
         ConfigError: What counts is missing or wrong.
@@ -58,20 +61,20 @@ def in_force(database: Database, path: Path) -> InForce:
     if version is None:
         return InForce(load_config(path))
     difference = None
-    if not _agrees(path, version):
+    if not _agrees(path, version, database, secrets):
         difference = f"{path.name} differs from the applied version {version.id}: run `sync-pipelines config plan`"
     return InForce(_parsed(version), version.id, difference)
 
 
-def document_of(path: Path) -> Any:
-    """A file's content as a document for the store: as written, references to secrets unresolved.
+def read_file(path: Path) -> tuple[Any, Config]:
+    """A file's content as a document, as written with its references unresolved, and what it says.
 
     Raises:
         ConfigError: It cannot be read, or is wrong in itself.
     """
-    load_config(path)
+    config = load_config(path)
     try:
-        return parse_document(path.read_text(encoding="utf-8"), path.name).data
+        return parse_document(path.read_text(encoding="utf-8"), path.name).data, config
     except OSError as error:
         raise ConfigError(f"{path} can not be read: {error}") from error
 
@@ -85,10 +88,15 @@ def _parsed(version: config_store.Version) -> Config:
     return parse_config(encode_json(version.document).decode(), source=f"configuration version {version.id}")
 
 
-def _agrees(path: Path, version: config_store.Version) -> bool:
+def _agrees(path: Path, version: config_store.Version, database: Database, secrets: Secrets | None) -> bool:
     """Whether the file says what was applied; one that is not there says nothing else."""
     try:
         document = parse_document(path.read_text(encoding="utf-8"), path.name).data
+        if config_store.document_digest(document) == version.digest:
+            return True
+        config = load_config(path)
+        with database.connect() as connection:
+            document = sealed(document, config, connection, secrets).document
     except FileNotFoundError:
         return True
     except (OSError, UnicodeDecodeError, ConfigError):

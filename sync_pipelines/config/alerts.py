@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sync_pipelines.config.references import Reference
+from sync_pipelines.core.references import Reference
 
 Severity = Literal["info", "warning", "error"]
 

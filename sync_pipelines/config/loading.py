@@ -17,17 +17,15 @@ from sync_pipelines.config.document import Path, parse_document
 from sync_pipelines.config.environment import Environment
 from sync_pipelines.config.models import Account, Config
 from sync_pipelines.config.problems import Problems, unknown
-from sync_pipelines.config.references import SECRET_PREFIX, Reference, expand, unset
+from sync_pipelines.config.references import expand, reference_fields, unset
 from sync_pipelines.config.vendors import VendorShape, known_vendors, vendor_shape
 from sync_pipelines.core.errors import ConfigError
+from sync_pipelines.core.references import SECRET_PREFIX, Reference
 
 _ID = re.compile(r"^([a-z][a-z0-9_]*)/([A-Za-z0-9][A-Za-z0-9._-]{0,62})$")
 _TOP = ("accounts", "links", "alerts")
 _ACCOUNT = ("id", "base_url", "auth_url", "credentials", "settings")
 _LINKED_VENDOR = "grand_shooting"
-_CREDENTIALS = frozenset({"credentials"})
-_CHANNEL_SECRETS = frozenset({"password", "token", "webhook_url"})
-"""Keys of accounts and of alerts whose values are `Reference`s: a missing one must stop what uses it, not everything."""
 
 
 def load_config(path: FilePath | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -76,7 +74,7 @@ def parse_config(text: str, *, source: str = "accounts.yaml", environ: Mapping[s
             problems.add((), "", unknown(key, _TOP), below=(key,))
     accounts = _accounts(data.get("accounts"), problems, environ)
     links = _links(data.get("links"), accounts, problems, environ)
-    alerts = _expanded(data.get("alerts") or {}, ("alerts",), "alerts", problems, environ, later=_CHANNEL_SECRETS)
+    alerts = _expanded(data.get("alerts") or {}, ("alerts",), "alerts", problems, environ, later=reference_fields(AlertSettings))
     settings = problems.validated(AlertSettings, alerts, ("alerts",), "alerts")
     problems.raise_if_any()
     return Config(tuple(accounts), tuple(links), settings or AlertSettings(), source)
@@ -120,7 +118,7 @@ def _account(
     account_id: str, item: dict[str, Any], shape: VendorShape, path: Path, who: str, problems: Problems, environ: Mapping[str, str]
 ) -> Account | None:
     before = len(problems.found)
-    item = _expanded(item, path, who, problems, environ, later=_CREDENTIALS)
+    item = _expanded(item, path, who, problems, environ, later=reference_fields(shape.settings) | {"credentials"})
     is_complete = len(problems.found) == before
     for key in item:
         if key not in _ACCOUNT:
@@ -222,7 +220,7 @@ def _expanded(
     later: frozenset[str] = frozenset(),
     below: Path = (),
 ) -> Any:
-    """The value with every ``${NAME}`` replaced, except below the keys of ``later``."""
+    """The value with every ``${NAME}`` replaced, except below the keys of ``later``: a missing one stops what uses it, not all."""
     if isinstance(value, dict):
         return {
             key: item if key in later else _expanded(item, path, who, problems, environ, later=later, below=(*below, key))
@@ -235,7 +233,7 @@ def _expanded(
     if not isinstance(value, str):
         return value
     if value.startswith(SECRET_PREFIX):
-        problems.add(path, who, f'{SECRET_PREFIX} is looked up for credentials only; write "${{NAME}}" here', below=below)
+        problems.add(path, who, f'{SECRET_PREFIX} is looked up for credentials and keys only; write "${{NAME}}" here', below=below)
         return value
     text, missing = expand(value, environ)
     if missing:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from sync_pipelines.config import Config, Environment, active_config, available_database, load_config
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import DatabaseUnavailable
+from sync_pipelines.opening import secret_lookup, secrets_of
 from sync_pipelines.overview.watched import watched
 from sync_pipelines.registry import modules
 from sync_pipelines.service.account_settings import AccountSettings
@@ -32,7 +33,7 @@ def main() -> None:
 
         config = _first_config(read_config, environment)
         watch = open_watch(environment, url, config)
-        settings = AccountSettings(config, read_config)
+        settings = AccountSettings(config, read_config, secret_lookup(secrets_of(shown, environment)))
         pictures = Pictures(shown, lambda: watched(read_config(), dagster_url=environment.web_url))
         pages = page_routes(pictures, Access(environment.token))
         gc.freeze()  # what is imported stays; looking through it again and again would cost a page a tenth of a second

@@ -12,8 +12,8 @@ import typer
 from sync_pipelines.cli import output
 from sync_pipelines.cli.session import configuration, dagster_session, runtime
 from sync_pipelines.config import Account, Environment
-from sync_pipelines.config.references import SECRET_PREFIX
 from sync_pipelines.core.errors import ConfigError
+from sync_pipelines.core.references import SECRET_PREFIX
 from sync_pipelines.core.secrets import MasterKeys, Secrets
 
 DEFAULT_SECRET = "refresh_token"  # noqa: S105 - the name of a secret
@@ -43,18 +43,12 @@ def authorize(
     found = _account(account)
     with runtime() as opened:
         secrets = _secrets(opened.database)
-        values = {
-            name: found.credentials[name].resolve(
-                where=f"{found.place}: account {found.id}, credentials.{name}", account=found.id, secrets=secrets.lookup
-            )
-            for name in ("client_id", "client_secret")
-        }
         application = flow.Application(
             account=found.id,
             base_url=found.base_url,
             token_url=found.auth_url or found.base_url.rstrip("/") + TOKEN_PATH,
-            client_id=values["client_id"],
-            client_secret=values["client_secret"],
+            client_id=found.credential("client_id", secrets.lookup),
+            client_secret=found.credential("client_secret", secrets.lookup),
         )
 
         def show(address: str) -> None:

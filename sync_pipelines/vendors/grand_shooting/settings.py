@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from sync_pipelines.core.references import Reference
+
 DEFAULT_BASE_URL = "https://api.grand-shooting.com/v3"
 """Each account lives on a shard; its own host goes into ``base_url`` (facts.md §2)."""
 
@@ -44,8 +46,8 @@ class Settings(_Shape):
     """
 
     account_id: int | None = None
-    webhook_key: str | None = None
-    previous_webhook_key: str | None = None
+    webhook_key: Reference | None = None
+    previous_webhook_key: Reference | None = None
     webhook_url: str | None = None
     scheme: Literal["Bearer", "access_token"] = "Bearer"
     requests_per_second: float = Field(default=4, gt=0)

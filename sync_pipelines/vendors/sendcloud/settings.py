@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sync_pipelines.core.instants import UtcInstant
+from sync_pipelines.core.references import Reference
 
 DEFAULT_BASE_URL = "https://panel.sendcloud.sc/api"
 """``/v2`` and ``/v3`` are appended."""
@@ -72,7 +73,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    webhook_keys: list[str] = Field(default=[], max_length=2, description="Keys that sign webhooks; two while rotating")
+    webhook_keys: list[Reference] = Field(default=[], max_length=2, description="Keys that sign webhooks; two while rotating")
     start: UtcInstant | None = Field(default=None, description="Where the first sync begins; default: 30 days ago")
     wms_status: dict[str, str] = Field(default={}, description="Vendor status to warehouse status, over the built-in table")
     reads_per_minute: int = Field(default=1000, ge=1, description="GET requests")

@@ -29,7 +29,7 @@ from sync_pipelines.core.store import describe
 from sync_pipelines.core.stream import ParseContext, WriteContext
 from sync_pipelines.core.tables import COMMON_COLUMNS
 from sync_pipelines.core.upsert import Record, upsert
-from sync_pipelines.core.webhooks import Verdict, WebhookRoute, keys_match, signature_matches
+from sync_pipelines.core.webhooks import Verdict, WebhookRoute, keys_match, known_keys, signature_matches
 from sync_pipelines.vendors.sendcloud import mapping, matching, tables
 from sync_pipelines.vendors.sendcloud.letters import EVENTS, RETRY_QUEUE
 from sync_pipelines.vendors.sendcloud.models import ParcelEventCreated, ParcelStatusChanged
@@ -219,7 +219,7 @@ QUEUE = QueueSpec(name=EVENTS, batch_size=500, keep_done=timedelta(days=1))
 
 def _verify(settings: Any, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Verdict:
     del query
-    return Verdict.GENUINE if is_genuine(body, headers, settings.webhook_keys) else Verdict.FORGED
+    return Verdict.GENUINE if is_genuine(body, headers, known_keys(settings.webhook_keys)) else Verdict.FORGED
 
 
 def tasks_of(account: str, settings: Any, body: Json) -> list[tuple[QueueSpec, NewTask]]:

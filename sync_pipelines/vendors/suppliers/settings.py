@@ -6,7 +6,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
+
+from sync_pipelines.core.references import Reference
 
 
 class PriceRule(BaseModel):
@@ -44,7 +46,7 @@ class CompletionWebhook(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: str = Field(description="https address; addresses inside private networks are refused")
-    secret: SecretStr = Field(description="Key of the HMAC-SHA256 signature")
+    secret: Reference = Field(description="Key of the HMAC-SHA256 signature")
     allow_private: bool = Field(default=False, description="Also allow http and private networks (tests, one machine)")
 
 
