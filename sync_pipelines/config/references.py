@@ -91,12 +91,14 @@ def with_references(value: Value, replace: Callable[[Path, Reference], Reference
     parts = [(part, inner) for part, inner in _parts(value) if any(references_in(inner))]
     if not parts:
         return value
-    changed = {part: with_references(inner, replace, (*path, part)) for part, inner in parts}
+    changed: dict[Any, Any] = {part: with_references(inner, replace, (*path, part)) for part, inner in parts}
     if isinstance(value, BaseModel):
         return value.model_copy(update=changed)
     if isinstance(value, dict):
-        return {**value, **changed}  # type: ignore[return-value]
-    return type(value)(changed.get(index, inner) for index, inner in enumerate(value))  # type: ignore[arg-type, call-arg]
+        return {**value, **changed}  # type: ignore[return-value]  # the same keys with the same kinds of values
+    items: Any = value
+    copied: Value = type(value)(changed.get(index, inner) for index, inner in enumerate(items))  # type: ignore[call-arg]  # list, tuple
+    return copied
 
 
 def _parts(value: Any) -> list[tuple[str | int, Any]]:

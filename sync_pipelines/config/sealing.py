@@ -43,13 +43,13 @@ class _Literal:
     path: Path
     who: str
     account: str
-    field: Path
+    place: Path
     value: bytes = field(repr=False)
 
     @property
     def name(self) -> str:
         """The field, without the block it stands in and without positions: they move."""
-        return ".".join(part for part in self.field if isinstance(part, str) and part not in {"credentials", "settings"})
+        return ".".join(part for part in self.place if isinstance(part, str) and part not in {"credentials", "settings"})
 
 
 def sealed(document: Json, config: Config, connection: Connection[Any], secrets: Secrets | None) -> Sealed:
@@ -113,7 +113,7 @@ def _refusal(literal: _Literal) -> str:
     option = f" --account {literal.account}" if literal.account else ""
     variable = "_".join((*literal.account.replace("/", "_").split(), literal.name.replace(".", "_"))).upper()
     return (
-        f"{literal.who}, {dotted(literal.field)}: the value itself is not stored in plain. Write "
+        f"{literal.who}, {dotted(literal.place)}: the value itself is not stored in plain. Write "
         f'"${{{variable}}}" and set that variable, or "{SECRET_PREFIX}{literal.name}" after '
         f"`sync-pipelines secrets set {literal.name}{option}`; or set {MASTER_KEY_VARIABLE}, then it is encrypted for you"
     )
