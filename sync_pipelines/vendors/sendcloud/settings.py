@@ -42,7 +42,9 @@ class LabelSettings(BaseModel):
     background: bool = Field(default=False, description="Announce in the background and look again later, instead of waiting")
     sender_address_id: int | None = Field(default=None, description="Sender address; default: the vendor's list's first")
     default_weight_kg: Decimal | None = Field(default=None, gt=0, description="For orders whose weight is unknown")
-    media_type: Literal["application/pdf", "application/zpl", "image/png"] = "application/pdf"
+    media_type: Literal["application/pdf", "application/zpl", "image/png"] = Field(
+        default="application/pdf", description="Format of the documents; application/zpl for label printers"
+    )
     dpi: Literal[72, 203, 300, 600] | None = Field(default=None, description="Resolution; default: the vendor's")
     directory: Path | None = Field(default=None, description="Keep documents as files here instead of in the database")
     at_once: int = Field(default=4, ge=1, le=10, description="Calls under way at the same time")
@@ -80,5 +82,5 @@ class Settings(BaseModel):
     writes_per_minute: int = Field(default=100, ge=1, description="POST, PUT, PATCH and DELETE requests")
     writes_per_second: int = Field(default=15, ge=1, description="Burst of write requests")
     oauth: bool = Field(default=False, description="Use OAuth client credentials instead of Basic authentication")
-    labels: LabelSettings = LabelSettings()
-    products: ProductSettings = ProductSettings()
+    labels: LabelSettings = Field(default=LabelSettings(), description="How labels are made")
+    products: ProductSettings = Field(default=ProductSettings(), description="How products are derived and written")
