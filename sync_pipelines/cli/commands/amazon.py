@@ -18,7 +18,6 @@ AccountOption = Annotated[str, typer.Option("--account", "-a", help="vendor/name
 def register(app: typer.Typer) -> None:
     """Adds the group."""
     group = typer.Typer(help="Amazon accounts.", no_args_is_help=True)
-    group.callback()(lambda: None)
     group.command("authorize")(authorize)
     app.add_typer(group, name="amazon")
 
