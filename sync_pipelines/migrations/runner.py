@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -108,7 +109,8 @@ def _connect(url: str) -> Iterator[Connection]:
     engine = create_engine(driver_url(url, "psycopg"), poolclass=NullPool, connect_args={"connect_timeout": 10})
     try:
         with engine.begin() as connection:
-            require_supported(connection.connection.info.server_version, url)  # type: ignore[attr-defined]  # psycopg's connection
+            driven: Any = connection.connection.dbapi_connection
+            require_supported(driven.info.server_version, url)
             yield connection
     except OperationalError as error:
         if error.connection_invalidated or error.statement is None:
