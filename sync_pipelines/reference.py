@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -21,16 +20,16 @@ from sqlalchemy import Computed, Table
 from sqlalchemy.dialects import postgresql
 
 from sync_pipelines.config.alerts import AlertSettings
-from sync_pipelines.config.vendors import known_vendors, vendor_shape
+from sync_pipelines.config.vendors import known_vendors, linkable_vendors, vendor_shape
 from sync_pipelines.core.tables import COMMON_COLUMNS
 from sync_pipelines.migrations.runner import target_metadata
-from sync_pipelines.vendors.grand_shooting.settings import Link
 
 CONFIGURATION = """# Configuration reference
 
 Made by `make docs` from the models that read `accounts.yaml`; [accounts.example.yaml](../accounts.example.yaml) shows one in use.
-Every account has `id` (`vendor/name`), optionally `base_url` and `auth_url`, then `credentials` and `settings`. A credential is
-`${ENVIRONMENT_VARIABLE}`, `secret:name` (see `sync-pipelines secrets set`) or the value itself. A value in *italics* is required.
+Every account has `id` (`vendor/name`), optionally `base_url` and `auth_url`, then `credentials` and `settings`. A credential is a
+*reference*: `${ENVIRONMENT_VARIABLE}` or `secret:name` (see `sync-pipelines secrets set`), looked up when it is used. The value
+itself works in the file too; `config apply` stores it encrypted, never in the version. A key in *italics* is required.
 """
 
 TABLES = """# Table reference
@@ -51,7 +50,6 @@ _NAMES = {
     "timedelta": "duration (ISO 8601)",
     "datetime": "instant (ISO 8601)",
     "AwareDatetime": "instant (ISO 8601)",
-    "SecretStr": "secret",
     "Reference": "reference",
     "Any": "anything",
     "typing.Any": "anything",
@@ -67,8 +65,10 @@ def configuration() -> str:
         optional = f"; optionally {', '.join(shape.optional_credentials)}" if shape.optional_credentials else ""
         parts.append(f"## {name}\n\n- credentials: `{sets}`{optional}\n")
         parts.extend(_models(shape.settings, "settings"))
-    parts.append("## links\n\nEach link copies one main Grand Shooting account to one secondary account.\n")
-    parts.extend(_models(Link, "link"))
+    linkable = " or ".join(f"`{shape.name}`" for shape in linkable_vendors())
+    parts.append(f"## links\n\nEach link copies one main {linkable} account to one secondary account.\n")
+    for model in _link_models():
+        parts.extend(_models(model, "link"))
     parts.append("## alerts\n")
     parts.extend(_models(AlertSettings, "alerts"))
     return "\n".join(parts).rstrip() + "\n"
@@ -97,28 +97,36 @@ def pages() -> dict[str, str]:
     return {"configuration.md": configuration(), "tables.md": tables()}
 
 
+def _link_models() -> list[type[BaseModel]]:
+    return [shape.link for shape in linkable_vendors() if shape.link is not None]
+
+
+def undescribed() -> list[str]:
+    """Public settings without a description, as ``Model.field``."""
+    waiting: list[type[BaseModel]] = [*(vendor_shape(name).settings for name in known_vendors()), *_link_models(), AlertSettings]
+    models: set[type[BaseModel]] = set()
+    while waiting:
+        model = waiting.pop()
+        if model not in models:
+            models.add(model)
+            waiting += [found for field in model.model_fields.values() for found in _models_in(field.annotation)]
+    return sorted(
+        f"{model.__name__}.{name}" for model in models for name, field in model.model_fields.items() if not field.description
+    )
+
+
 def _models(model: type[BaseModel], title: str) -> Iterator[str]:
     """One table for a model and one for each model within it."""
-    told = _attributes(model)
     nested: list[tuple[str, type[BaseModel]]] = []
     yield f"### {title}\n\n| key | type | default | meaning |\n|---|---|---|---|"
     for name, field in model.model_fields.items():
         key = field.alias or name
         nested.extend((f"{title}.{key}", found) for found in _models_in(field.annotation))
-        meaning = field.description or told.get(name, "")
         shown = f"*{key}*" if field.is_required() else f"`{key}`"
-        yield f"| {shown} | {_cell(_type(field.annotation))} | {_cell(_default(field))} | {_cell(meaning)} |"
+        yield f"| {shown} | {_cell(_type(field.annotation))} | {_cell(_default(field))} | {_cell(field.description or '')} |"
     yield ""
     for inner, found in nested:
         yield from _models(found, inner)
-
-
-def _attributes(model: type[BaseModel]) -> dict[str, str]:
-    """The ``Attributes:`` of a model's docstring."""
-    text = inspect.getdoc(model) or ""
-    _, _, block = text.partition("Attributes:\n")
-    joined = re.sub(r"\n {6,}", " ", block)
-    return dict(re.findall(r"^ {4}(\w+): (.*)$", joined, flags=re.MULTILINE))
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -20,3 +20,4 @@ def test_every_setting_is_told() -> None:
     rows = [line for line in reference.configuration().splitlines() if line.startswith(("| `", "| *"))]
     assert len(rows) > 100
     assert not [row for row in rows if row.count("|") < 5]
+    assert reference.undescribed() == []

@@ -40,6 +40,7 @@ def invoke(arguments: Sequence[str]) -> int:
     words = list(arguments)
     flags = words[: words.index("--")] if "--" in words else words
     output.is_json, is_debug = "--json" in flags, "--debug" in flags
+    output.noted.clear()
     words = [word for word in flags if word not in {"--json", "--debug"}] + words[len(flags) :]
     try:
         typer.main.get_command(build(words)).main(args=words, prog_name="sync-pipelines")

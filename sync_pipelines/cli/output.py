@@ -18,6 +18,9 @@ from sync_pipelines.core.errors import SyncError
 is_json = False
 """Set by `app.invoke`: the command was called with ``--json``."""
 
+noted: set[str] = set()
+"""What `note_once` has told during this command."""
+
 
 def console() -> Console:
     """Standard output for people."""
@@ -61,6 +64,13 @@ def rows(
 def note(text: str) -> None:
     """A line for a person, on standard error."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def note_once(text: str) -> None:
+    """A line for a person, however often a command comes upon it."""
+    if text not in noted:
+        noted.add(text)
+        note(text)
 
 
 def failure(error: SyncError) -> None:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sync_pipelines.config import Environment, load_config
+from sync_pipelines.cli import output
+from sync_pipelines.config import Config, Environment, available_database, embedded_server, in_force, load_config
 from sync_pipelines.core.db import Database
-from sync_pipelines.core.errors import ConfigError
+from sync_pipelines.core.errors import ConfigError, DatabaseUnavailable
 from sync_pipelines.core.runtime import Runtime
-from sync_pipelines.opening import open_runtime
+from sync_pipelines.opening import open_runtime, secrets_of
 from sync_pipelines.preparation import prepare
 
 if TYPE_CHECKING:
@@ -33,6 +34,34 @@ class Session:
     definitions: Definitions
 
 
+def configuration(environment: Environment | None = None) -> Config:
+    """The configuration in force, which runs, schedules and alerts follow too; says once if the file differs from it.
+
+    Raises:
+        ConfigError: It is missing or wrong.
+        DatabaseUnavailable: Nobody can say what was applied.
+    """
+    environment = environment or Environment.read()
+    if environment.database_url is None and not embedded_server(environment).has_data:
+        return load_config(environment.config_path)
+    with Database(available_database(environment), application_name="sync-pipelines command", max_connections=1) as opened:
+        found = in_force(opened, environment.config_path, secrets_of(opened, environment))
+    if found.difference:
+        output.note_once(found.difference)
+    return found.config
+
+
+def shown_configuration() -> Config:
+    """The same for a command that only shows it: the file while the database is away, and says so."""
+    environment = Environment.read()
+    try:
+        return configuration(environment)
+    except DatabaseUnavailable as error:
+        config = load_config(environment.config_path)
+        output.note_once(f"{error}. This is {config.source}, not what may have been applied")
+        return config
+
+
 @contextmanager
 def dagster_session(environment: Environment | None = None, *, vendor: str | None = None) -> Iterator[Session]:
     """Prepares the database if needed and opens the Dagster instance on it.
@@ -42,7 +71,7 @@ def dagster_session(environment: Environment | None = None, *, vendor: str | Non
         vendor: The only vendor whose definitions are needed: a command for one stream starts a second sooner without the others.
     """
     environment = environment or Environment.read()
-    load_config(environment.config_path)
+    configuration(environment)
     environment.enter(prepare(environment).database_url)
     warnings.filterwarnings("ignore", module="dagster")
     from dagster import DagsterInstance
@@ -72,7 +101,7 @@ def _definitions(vendor: str | None) -> Definitions:
 def runtime() -> Iterator[Runtime]:
     """The runtime of a command that needs no Dagster; the database is prepared first."""
     environment = Environment.read()
-    load_config(environment.config_path)
+    configuration(environment)
     url = prepare(environment).database_url
     os.environ["DATABASE_URL"] = url
     opened = open_runtime(Environment.read(), application_name="sync-pipelines command")

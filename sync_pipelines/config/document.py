@@ -29,6 +29,18 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(_tag, re.compile(_pattern), list(_first))
 
 
+def dotted(path: Path) -> str:
+    """A place as people write it.
+
+    >>> dotted(("settings", "webhook_keys", 0))
+    'settings.webhook_keys[0]'
+    """
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
 @dataclass
 class Document:
     """A parsed file.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path as FilePath
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,17 +16,14 @@ from sync_pipelines.config.document import Path, parse_document
 from sync_pipelines.config.environment import Environment
 from sync_pipelines.config.models import Account, Config
 from sync_pipelines.config.problems import Problems, unknown
-from sync_pipelines.config.references import SECRET_PREFIX, Reference, expand, unset
-from sync_pipelines.config.vendors import VendorShape, known_vendors, vendor_shape
+from sync_pipelines.config.references import expand, reference_fields, unset
+from sync_pipelines.config.vendors import VendorShape, known_vendors, linkable_vendors, vendor_shape
 from sync_pipelines.core.errors import ConfigError
+from sync_pipelines.core.references import SECRET_PREFIX, Reference
 
 _ID = re.compile(r"^([a-z][a-z0-9_]*)/([A-Za-z0-9][A-Za-z0-9._-]{0,62})$")
 _TOP = ("accounts", "links", "alerts")
 _ACCOUNT = ("id", "base_url", "auth_url", "credentials", "settings")
-_LINKED_VENDOR = "grand_shooting"
-_CREDENTIALS = frozenset({"credentials"})
-_CHANNEL_SECRETS = frozenset({"password", "token", "webhook_url"})
-"""Keys of accounts and of alerts whose values are `Reference`s: a missing one must stop what uses it, not everything."""
 
 
 def load_config(path: FilePath | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -76,7 +72,7 @@ def parse_config(text: str, *, source: str = "accounts.yaml", environ: Mapping[s
             problems.add((), "", unknown(key, _TOP), below=(key,))
     accounts = _accounts(data.get("accounts"), problems, environ)
     links = _links(data.get("links"), accounts, problems, environ)
-    alerts = _expanded(data.get("alerts") or {}, ("alerts",), "alerts", problems, environ, later=_CHANNEL_SECRETS)
+    alerts = _expanded(data.get("alerts") or {}, ("alerts",), "alerts", problems, environ, later=reference_fields(AlertSettings))
     settings = problems.validated(AlertSettings, alerts, ("alerts",), "alerts")
     problems.raise_if_any()
     return Config(tuple(accounts), tuple(links), settings or AlertSettings(), source)
@@ -120,7 +116,7 @@ def _account(
     account_id: str, item: dict[str, Any], shape: VendorShape, path: Path, who: str, problems: Problems, environ: Mapping[str, str]
 ) -> Account | None:
     before = len(problems.found)
-    item = _expanded(item, path, who, problems, environ, later=_CREDENTIALS)
+    item = _expanded(item, path, who, problems, environ, later=reference_fields(shape.settings) | {"credentials"})
     is_complete = len(problems.found) == before
     for key in item:
         if key not in _ACCOUNT:
@@ -173,8 +169,6 @@ class _Credential(BaseModel):
 def _links(items: Any, accounts: list[Account], problems: Problems, environ: Mapping[str, str]) -> list[Any]:
     if items is None:
         return []
-    model: type[BaseModel] = import_module(f"sync_pipelines.vendors.{_LINKED_VENDOR}.settings").Link
-    ids = [account.id for account in accounts if account.vendor == _LINKED_VENDOR]
     links: dict[str, Any] = {}
     for path, item in _listed(items, "links", problems):
         name = item.get("id")
@@ -182,18 +176,35 @@ def _links(items: Any, accounts: list[Account], problems: Problems, environ: Map
         if name in links:
             problems.add(path, who, "this id stands twice; ids are unique", below=("id",))
             continue
-        link: Any = problems.validated(model, _expanded(item, path, who, problems, environ), path, who)
+        shape = _linked_vendor(item, path, who, problems)
+        if shape is None or shape.link is None:
+            continue
+        link: Any = problems.validated(shape.link, _expanded(item, path, who, problems, environ), path, who)
         if link is None:
             continue
+        ids = [account.id for account in accounts if account.vendor == shape.name]
         for side in ("main", "secondary"):
             if getattr(link, side) not in ids:
                 known = ", ".join(ids) or "none"
-                message = f"there is no valid account {getattr(link, side)}; {_LINKED_VENDOR} accounts are: {known}"
+                message = f"there is no valid account {getattr(link, side)}; {shape.name} accounts are: {known}"
                 problems.add(path, who, message, below=(side,))
         for text in link.problems():
             problems.add(path, who, text)
         links[link.id] = link
     return list(links.values())
+
+
+def _linked_vendor(item: dict[str, Any], path: Path, who: str, problems: Problems) -> VendorShape | None:
+    """The vendor between whose accounts a link copies, by its main account's id."""
+    linkable = {shape.name: shape for shape in linkable_vendors()}
+    main = item.get("main")
+    if not isinstance(main, str):
+        return next(iter(linkable.values()), None)  # whose model says what is missing
+    found = linkable.get(main.partition("/")[0])
+    if found is None:
+        names = " or ".join(f"{name}/…" for name in linkable)
+        problems.add(path, who, f"{main} can not be linked; main accounts are {names}", below=("main",))
+    return found
 
 
 def _listed(items: Any, key: str, problems: Problems) -> list[tuple[Path, dict[str, Any]]]:
@@ -222,7 +233,7 @@ def _expanded(
     later: frozenset[str] = frozenset(),
     below: Path = (),
 ) -> Any:
-    """The value with every ``${NAME}`` replaced, except below the keys of ``later``."""
+    """The value with every ``${NAME}`` replaced, except below the keys of ``later``: a missing one stops what uses it, not all."""
     if isinstance(value, dict):
         return {
             key: item if key in later else _expanded(item, path, who, problems, environ, later=later, below=(*below, key))
@@ -235,7 +246,7 @@ def _expanded(
     if not isinstance(value, str):
         return value
     if value.startswith(SECRET_PREFIX):
-        problems.add(path, who, f'{SECRET_PREFIX} is looked up for credentials only; write "${{NAME}}" here', below=below)
+        problems.add(path, who, f'{SECRET_PREFIX} is looked up for credentials and keys only; write "${{NAME}}" here', below=below)
         return value
     text, missing = expand(value, environ)
     if missing:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sync_pipelines.config.alerts import AlertSettings
-from sync_pipelines.config.references import Reference, SecretLookup
+from sync_pipelines.config.document import Path, dotted
+from sync_pipelines.config.references import SecretLookup, look_up_at, with_references
 from sync_pipelines.core.errors import ConfigError
+from sync_pipelines.core.references import LookUp, Reference
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,20 @@ class Account:
         Raises:
             ConfigError: One is missing; this stops this account only.
         """
-        return {
-            name: reference.resolve(
-                where=f"{self.place}: account {self.id}, credentials.{name}", account=self.id, secrets=secrets, environ=environ
-            )
-            for name, reference in self.credentials.items()
-        }
+        return {name: self.credential(name, secrets, environ=environ) for name in self.credentials}
+
+    def credential(self, name: str, secrets: SecretLookup | None = None, *, environ: Mapping[str, str] | None = None) -> str:
+        """One credential's value; as `resolve`."""
+        return self.credentials[name].bound(self._look_up(("credentials", name), secrets, environ)).value()
+
+    def bound_settings(self, secrets: SecretLookup | None = None, *, environ: Mapping[str, str] | None = None) -> Any:
+        """The settings, whose references look themselves up where they are used: a missing key stops only what needs it."""
+        return with_references(
+            self.settings, lambda path, reference: reference.bound(self._look_up(("settings", *path), secrets, environ))
+        )
+
+    def _look_up(self, path: Path, secrets: SecretLookup | None, environ: Mapping[str, str] | None) -> LookUp:
+        return look_up_at(f"{self.place}: account {self.id}, {dotted(path)}", self.id, secrets, environ)
 
 
 @dataclass(frozen=True)

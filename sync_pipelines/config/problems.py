@@ -10,7 +10,8 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from sync_pipelines.config.document import Document, Path
+from sync_pipelines.config.document import Document, Path, dotted
+from sync_pipelines.config.references import reference_fields
 from sync_pipelines.core.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -37,7 +38,7 @@ class Problems:
             below: The field, from ``path`` on.
         """
         line = self.document.line((*path, *below))
-        name = _dotted(below)
+        name = dotted(below)
         what = ", ".join(part for part in (who, name) if part)
         self.found.append((line, f"{self.document.source}:{line}: {what + ': ' if what else ''}{message}"))
 
@@ -69,7 +70,9 @@ class Problems:
             for detail in error.errors(include_url=False):
                 where, known = _walk(model, data, detail["loc"])
                 place = (*below, *where)
-                self.add(path, who, _explain(detail, known, self._written((*path, *place))), below=place)
+                is_secret = not reference_fields(model).isdisjoint(where)
+                written = "" if is_secret else self._written((*path, *place))
+                self.add(path, who, _explain(detail, known, written), below=place)
             return None
 
 
@@ -119,10 +122,3 @@ def _models_in(annotation: Any) -> set[type[BaseModel]]:
     if isinstance(annotation, type) and not isinstance(annotation, GenericAlias | UnionType) and issubclass(annotation, BaseModel):
         return {annotation}
     return {model for inner in get_args(annotation) for model in _models_in(inner)}
-
-
-def _dotted(path: Path) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text

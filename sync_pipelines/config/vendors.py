@@ -7,6 +7,7 @@ A vendor says it in ``vendors/<vendor>/settings.py`` (suppliers: ``vendors/suppl
 ``OPTIONAL_CREDENTIALS``   names that may be given besides
 ``DEFAULT_BASE_URL``       or a property ``Settings.default_base_url``; without one ``base_url`` must be given
 ``AUTH_URL``               default token address, if tokens come from elsewhere
+``Link``                   pydantic model of ``links:``, if accounts can be linked: ``id``, ``main``, ``secondary``, ``problems()``
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class VendorShape:
     optional_credentials: tuple[str, ...]
     base_url: str | None
     auth_url: str | None
+    link: type[BaseModel] | None = None
 
     def default_base_url(self, settings: BaseModel) -> str | None:
         """Where this vendor answers unless told otherwise."""
@@ -63,4 +65,10 @@ def vendor_shape(name: str) -> VendorShape:
         optional_credentials=tuple(getattr(module, "OPTIONAL_CREDENTIALS", ())),
         base_url=getattr(module, "DEFAULT_BASE_URL", None),
         auth_url=getattr(module, "AUTH_URL", None),
+        link=getattr(module, "Link", None),
     )
+
+
+def linkable_vendors() -> list[VendorShape]:
+    """The vendors whose accounts can be linked."""
+    return [shape for name in known_vendors() if (shape := vendor_shape(name)).link is not None]

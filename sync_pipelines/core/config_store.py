@@ -83,6 +83,12 @@ ABSENT: Any = _Absent()
 """Stands for a value that one of two documents does not have."""
 
 
+def exists(connection: Connection[Any]) -> bool:
+    """Whether this database has been prepared so far that something can have been applied to it."""
+    found = connection.execute("select to_regclass('sync.config_versions') is not null").fetchone()
+    return bool(found and found[0])
+
+
 def active(connection: Connection[Any]) -> Version | None:
     """The newest version; ``None`` until something was applied."""
     return next(iter(history(connection, limit=1)), None)

@@ -150,12 +150,25 @@ def check_server(url: str, *, connect_timeout_s: int = 10) -> int:
     """
     with psycopg.connect(url, autocommit=True, connect_timeout=connect_timeout_s) as connection:
         version = connection.info.server_version
+    require_supported(version, url)
+    return version
+
+
+def require_supported(version: int, url: str) -> None:
+    """Makes sure that a server is new enough for us.
+
+    Args:
+        version: Its ``server_version_num``.
+        url: Its address, for the message.
+
+    Raises:
+        ConfigError: It is older than PostgreSQL 14.
+    """
     if version < MINIMUM_SERVER_VERSION:
         raise ConfigError(
             f"the database {safe_url(url)} is PostgreSQL {version // 10000}; sync-pipelines needs 14 or newer. "
             "Upgrade the server, or unset DATABASE_URL to use the embedded one"
         )
-    return version
 
 
 def plain_url(url: str) -> str:

@@ -52,6 +52,9 @@ letters_table = Table(
 
 RESPONSE_LIMIT = 64 * 1024
 
+LONGEST_POSTPONED = timedelta(days=7)
+"""A letter that nobody could ask about for so long is a person's: its record alone may be what the vendor fails at."""
+
 PAGE = "page"
 """Key of the letter that keeps a whole answer the vendor's contract does not allow; it resolves when reading goes on."""
 
@@ -191,6 +194,18 @@ def failed_again(connection: Connection[Any], letter: Letter, error: str, retry:
     return delay is None
 
 
+def postpone(connection: Connection[Any], letter: Letter, error: str, retry: RetryQueue) -> None:
+    """Tries a letter later without using up an attempt: the record was not judged. A person is told after `LONGEST_POSTPONED`."""
+    delay = retry.delays[min(letter.attempts, len(retry.delays) - 1)]
+    connection.execute(
+        "UPDATE sync.dead_letters SET next_attempt_at = CASE WHEN opened_at > clock_timestamp() - %(longest)s::interval"
+        " THEN clock_timestamp() + %(delay)s::interval END,"
+        " state = CASE WHEN opened_at > clock_timestamp() - %(longest)s::interval THEN state ELSE 'open' END,"
+        " error = CASE WHEN opened_at > clock_timestamp() - %(longest)s::interval THEN error ELSE %(error)s END WHERE id = %(id)s",
+        {"longest": LONGEST_POSTPONED, "delay": delay, "error": error, "id": letter.id},
+    )
+
+
 def resolve(connection: Connection[Any], ids: Sequence[int], *, by: str) -> int:
     """Closes letters; returns how many were not resolved before."""
     return connection.execute(
@@ -204,15 +219,32 @@ def edit(connection: Connection[Any], letter_id: int, payload: bytes) -> None:
     """Replaces a letter's payload, keeping the first one.
 
     Raises:
-        ConfigError: The text is not JSON, or there is no such letter.
+        ConfigError: The text is not JSON, there is no such letter, or it is resolved already.
     """
     if not is_json(payload):
         raise ConfigError(f"dead letter {letter_id}: the edited text is not JSON; nothing was changed")
     changed = connection.execute(
-        "UPDATE sync.dead_letters SET original = coalesce(original, payload), payload = %s WHERE id = %s", [payload, letter_id]
+        "UPDATE sync.dead_letters SET original = coalesce(original, payload), payload = %s WHERE id = %s AND state <> 'resolved'",
+        [payload, letter_id],
     ).rowcount
     if not changed:
+        check_unresolved(connection, letter_id)
+
+
+def check_unresolved(connection: Connection[Any], letter_id: int) -> None:
+    """Makes sure that a letter can still be worked on.
+
+    Raises:
+        ConfigError: There is no such letter, or it is resolved.
+    """
+    row = connection.execute("SELECT state, resolved_by FROM sync.dead_letters WHERE id = %s", [letter_id]).fetchone()
+    if row is None:
         raise ConfigError(f"there is no dead letter {letter_id}")
+    if row[0] == "resolved":
+        raise ConfigError(
+            f"dead letter {letter_id} is resolved already (by: {row[1]}); nothing was changed. "
+            "If the record is still wrong, read it again: a broken one opens a new letter"
+        )
 
 
 def find(

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import logging
 import random
-import ssl
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any, Literal
 
 import httpx
 
 from sync_pipelines.core.answers import KEPT_BODY, Response, classify, path_template, retry_after_s
 from sync_pipelines.core.budget import Budget
-from sync_pipelines.core.errors import ContractError, RemoteError, SyncError, Throttled, TransientError, UnclearOutcome
+from sync_pipelines.core.calls import Call, CallStats, HeaderKey, Repeatable, trust, unclear
+from sync_pipelines.core.errors import ContractError, SyncError, Throttled, TransientError
 from sync_pipelines.core.jsons import Json, encode_json, is_json
 
 __all__ = ["CallStats", "HeaderKey", "HttpClient", "Response"]
@@ -42,54 +40,6 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 
 Classify = Callable[[Response], SyncError | None]
 Observe = Callable[[Response, Budget], None]
-
-
-class CallStats:
-    """Monotonic counters of one client; thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.api_calls = 0
-        self.throttled = 0
-        self.waited_s = 0.0
-
-    def add(self, *, api_calls: int = 0, throttled: int = 0, waited_s: float = 0.0) -> None:
-        """Adds to the counters."""
-        with self._lock:
-            self.api_calls += api_calls
-            self.throttled += throttled
-            self.waited_s += waited_s
-
-
-class HeaderKey(httpx.Auth):
-    """A fixed key in a header: ``HeaderKey("Authorization", "Bearer …")``."""
-
-    def __init__(self, header: str, value: str) -> None:
-        self._header, self._value = header, value
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """See `httpx.Auth`."""
-        request.headers[self._header] = self._value
-        yield request
-
-
-@dataclass(frozen=True)
-class _Call:
-    """One `HttpClient.request` as it was asked for."""
-
-    method: str
-    url: httpx.URL
-    headers: dict[str, str] = field(repr=False)
-    content: bytes | None = field(repr=False)
-    buckets: tuple[str, ...]
-    expect: frozenset[int]
-    side_effect: bool
-    answer: Literal["json", "any"]
-
-    @property
-    def place(self) -> str:
-        """For logs and messages."""
-        return f"{self.method} {path_template(self.url.path)}"
 
 
 class HttpClient:
@@ -153,7 +103,7 @@ class HttpClient:
         self._client = httpx.Client(
             transport=transport,
             headers=dict(headers or {}),
-            verify=_trust() if transport is None else True,
+            verify=trust() if transport is None else True,
             follow_redirects=False,
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, LONGEST_CONNECT_S)),
             limits=httpx.Limits(max_connections=MAX_IN_FLIGHT, max_keepalive_connections=MAX_IN_FLIGHT),
@@ -202,7 +152,7 @@ class HttpClient:
             sent_headers.setdefault("Content-Type", "application/json")
         if answer == "json":
             sent_headers.setdefault("Accept", "application/json")
-        call = _Call(
+        call = Call(
             method=method.upper(),
             url=self._address(path, params),
             headers=sent_headers,
@@ -221,7 +171,7 @@ class HttpClient:
             if isinstance(result, Throttled):
                 throttles += 1
                 self._after_throttle(result, throttles, call)
-            elif isinstance(result, _Repeatable):
+            elif isinstance(result, Repeatable):
                 failures += 1
                 pause = max(result.pause_s, self._chance() * min(LONGEST_BACKOFF_S, 2.0 ** (failures - 1)))
                 if failures >= self._attempts or pause > self._max_wait_s:
@@ -245,20 +195,20 @@ class HttpClient:
 
     # -- one attempt --------------------------------------------------------------------------------------------------------
 
-    def _attempt(self, call: _Call, throttles: int) -> Response | SyncError:
+    def _attempt(self, call: Call, throttles: int) -> Response | SyncError:
         """Sends the request once (plus redirects and the auth flow's own repetition); returns the answer or what it means."""
         try:
             response = self._follow(call)
-        except _Repeatable as error:
-            return error if error.is_harmless or not call.side_effect else self._unclear(call, error)
+        except Repeatable as error:
+            return error if error.is_harmless or not call.side_effect else unclear(self.account, call, error)
         meaning = self._meaning(call, response, throttles)
         if call.side_effect and isinstance(meaning, TransientError):
-            return self._unclear(call, meaning)
-        if isinstance(meaning, TransientError) and not isinstance(meaning, _Repeatable):
-            return _Repeatable(meaning, pause_s=retry_after_s(response.headers, now=self._now()) or 0.0)
+            return unclear(self.account, call, meaning)
+        if isinstance(meaning, TransientError) and not isinstance(meaning, Repeatable):
+            return Repeatable(meaning, pause_s=retry_after_s(response.headers, now=self._now()) or 0.0)
         return meaning or response
 
-    def _follow(self, call: _Call) -> Response:
+    def _follow(self, call: Call) -> Response:
         url = call.url
         for _ in range(_MAX_REDIRECTS + 1):
             response = self._authenticated(call, url)
@@ -271,7 +221,7 @@ class HttpClient:
             self._require_same_host(url, f"{call.place} redirects")
         raise self._contract(call, "redirects without end")
 
-    def _authenticated(self, call: _Call, url: httpx.URL) -> Response:
+    def _authenticated(self, call: Call, url: httpx.URL) -> Response:
         """Walks the auth flow; each request of the flow is a call of its own in the budget."""
         request = self._client.build_request(call.method, url, content=call.content, headers=call.headers)
         flow = self._auth.sync_auth_flow(request)
@@ -286,7 +236,7 @@ class HttpClient:
         finally:
             flow.close()
 
-    def _send(self, call: _Call, request: httpx.Request) -> tuple[httpx.Response, Response]:
+    def _send(self, call: Call, request: httpx.Request) -> tuple[httpx.Response, Response]:
         grant = None
         if self._budget is not None:
             grant = self._budget.acquire(*call.buckets, hold_s=2 * self._timeout_s + self._min_interval_s)
@@ -303,7 +253,7 @@ class HttpClient:
             self._quietly(call, lambda budget: observe(response, budget))
         return raw, response
 
-    def _exchange(self, call: _Call, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    def _exchange(self, call: Call, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         started = self._monotonic()
         status: int | None = None
         self.stats.add(api_calls=1)
@@ -319,7 +269,7 @@ class HttpClient:
             where = f"{self._base.host}:{self._base.port}" if self._base.port else self._base.host
             what = f"{call.place} broke off" if sent else f"no connection to {where}; is the account's base_url right?"
             lost = TransientError(f"{self.account}: {what} ({type(error).__name__})", account=self.account, status=status)
-            raise _Repeatable(lost, is_harmless=not sent) from error
+            raise Repeatable(lost, is_harmless=not sent) from error
         finally:
             seconds = self._monotonic() - started
             log.info(
@@ -337,7 +287,7 @@ class HttpClient:
                 },
             )
 
-    def _read(self, call: _Call, raw: httpx.Response, started: float) -> bytes:
+    def _read(self, call: Call, raw: httpx.Response, started: float) -> bytes:
         chunks: list[bytes] = []
         size = 0
         for chunk in raw.iter_bytes():
@@ -347,12 +297,12 @@ class HttpClient:
                 raise self._contract(call, f"answers with more than {self._max_body} bytes", status=raw.status_code)
             if self._monotonic() - started > self._timeout_s:
                 late = f"{self.account}: {call.place} took longer than {self._timeout_s:g} s"
-                raise _Repeatable(TransientError(late, account=self.account, status=raw.status_code))
+                raise Repeatable(TransientError(late, account=self.account, status=raw.status_code))
         return b"".join(chunks)
 
     # -- what an answer means -----------------------------------------------------------------------------------------------
 
-    def _meaning(self, call: _Call, response: Response, throttles: int) -> SyncError | None:
+    def _meaning(self, call: Call, response: Response, throttles: int) -> SyncError | None:
         own = self._vendors_meaning(response)
         if own is not None:
             return self._with_time(own, throttles)
@@ -366,7 +316,7 @@ class HttpClient:
         what = f"{self.account}: {call.place} answers HTTP {response.status} with something that is not JSON"
         # A proxy's page or a cut answer is worth another try; if it lasts, the contract is broken.
         lasting = ContractError(what, account=self.account, status=response.status, body=response.body[:KEPT_BODY])
-        return _Repeatable(lasting)
+        return Repeatable(lasting)
 
     def _vendors_meaning(self, response: Response) -> SyncError | None:
         """What ``classify`` makes of it; an answer it cannot even read as JSON goes by the general rules."""
@@ -382,20 +332,12 @@ class HttpClient:
             error.retry_at = self._now() + timedelta(seconds=self._throttle_backoff(throttles))
         return error
 
-    def _unclear(self, call: _Call, error: TransientError) -> UnclearOutcome:
-        return UnclearOutcome(
-            f"{self.account}: {call.place} may or may not have been carried out; ask the vendor before sending it again",
-            account=self.account,
-            status=error.status,
-            body=error.body,
-        )
-
-    def _contract(self, call: _Call, what: str, *, status: int | None = None) -> ContractError:
+    def _contract(self, call: Call, what: str, *, status: int | None = None) -> ContractError:
         return ContractError(f"{self.account}: {call.place} {what}", account=self.account, status=status)
 
     # -- waiting ------------------------------------------------------------------------------------------------------------
 
-    def _after_throttle(self, error: Throttled, throttles: int, call: _Call) -> None:
+    def _after_throttle(self, error: Throttled, throttles: int, call: Call) -> None:
         """Blocks the buckets for everybody and waits, or ends the run."""
         self.stats.add(throttled=1)
         seconds = max(0.0, (error.retry_at - self._now()) / timedelta(seconds=1))
@@ -424,7 +366,7 @@ class HttpClient:
         if pause > 0:
             self._wait(pause)
 
-    def _quietly(self, call: _Call, book: Callable[[Budget], None]) -> None:
+    def _quietly(self, call: Call, book: Callable[[Budget], None]) -> None:
         """Book-keeping after an answer must not lose the answer: unbooked calls free themselves when their hold ends."""
         if self._budget is None:
             return
@@ -449,23 +391,3 @@ class HttpClient:
                 f"{self.account}: {what} to another host ({url.scheme}://{url.host}) than {self._base.host}; not followed",
                 account=self.account,
             )
-
-
-@cache
-def _trust() -> ssl.SSLContext:
-    """The trusted authorities, read once: parsing them takes longer than opening a database."""
-    return httpx.create_ssl_context()
-
-
-class _Repeatable(TransientError):
-    """A failure worth repeating; never leaves this module.
-
-    Args:
-        final: What is raised when repeating did not help.
-        pause_s: The least pause the vendor asks for.
-        is_harmless: Whether the request certainly never reached the vendor.
-    """
-
-    def __init__(self, final: RemoteError, *, pause_s: float = 0.0, is_harmless: bool = False) -> None:
-        super().__init__(str(final), account=final.account, status=final.status, body=final.body)
-        self.final, self.pause_s, self.is_harmless = final, pause_s, is_harmless

@@ -23,7 +23,7 @@ from sqlalchemy import Column, LargeBinary, Table, Text
 
 from sync_pipelines.core.answers import KEPT_BODY, Response
 from sync_pipelines.core.db import Database
-from sync_pipelines.core.errors import AuthError, ConfigError, ContractError, RemoteError, TransientError
+from sync_pipelines.core.errors import AuthError, ConfigError, ContractError, TransientError
 from sync_pipelines.core.jsons import decode_json
 from sync_pipelines.core.secrets import MASTER_KEY_VARIABLE, Secrets
 from sync_pipelines.core.tables import SYNC_SCHEMA, instant, metadata
@@ -270,28 +270,52 @@ class OAuthRefresh(httpx.Auth):
         return min(self._margin_s, life_s / 2)
 
     def _ask(self, refresh_token: str | None) -> TokenAnswer:
-        request = self._build_request(refresh_token)
-        try:
-            with httpx.Client(transport=self._transport, timeout=self._timeout_s, follow_redirects=False) as client:
-                raw = client.send(request)
-        except httpx.TransportError as error:
-            raise TransientError(
-                f"{self.account}: the token endpoint did not answer ({type(error).__name__})", account=self.account
-            ) from error
-        response = Response(raw.status_code, raw.headers, raw.content, str(request.url))
-        if response.is_success:
-            return self._parse(response)
-        raise self._failure(response)
-
-    def _failure(self, response: Response) -> RemoteError:
-        kept = response.body[:KEPT_BODY]
-        if response.status == httpx.codes.TOO_MANY_REQUESTS or response.status >= 500:
-            what = f"{self.account}: the token endpoint answers HTTP {response.status}"
-            return TransientError(what, account=self.account, status=response.status, body=kept)
-        return RefreshRefused(self.account, _error_code(response), status=response.status, body=kept)
+        return ask_token_endpoint(
+            self._build_request(refresh_token),
+            account=self.account,
+            parse=self._parse,
+            timeout_s=self._timeout_s,
+            transport=self._transport,
+        )
 
     def _seed(self) -> bytes:
         return hashlib.blake2b((self._configured or "").encode(), digest_size=16, person=b"oauth-seed").digest()
+
+
+def ask_token_endpoint(
+    request: httpx.Request,
+    *,
+    account: str,
+    parse: ParseAnswer,
+    timeout_s: float = 20,
+    transport: httpx.BaseTransport | None = None,
+) -> TokenAnswer:
+    """Sends one request for tokens; nothing is kept.
+
+    Args:
+        request: With whatever proves who we are.
+        account: ``vendor/name``, for messages.
+        parse: Reads a 2xx.
+        timeout_s: For the request.
+        transport: Replaces the network in tests.
+
+    Raises:
+        RefreshRefused: The endpoint refuses.
+        TransientError: It does not answer, or says that it cannot now.
+    """
+    try:
+        with httpx.Client(transport=transport, timeout=timeout_s, follow_redirects=False) as client:
+            raw = client.send(request)
+    except httpx.TransportError as error:
+        raise TransientError(f"{account}: the token endpoint did not answer ({type(error).__name__})", account=account) from error
+    response = Response(raw.status_code, raw.headers, raw.content, str(request.url))
+    if response.is_success:
+        return parse(response)
+    kept = response.body[:KEPT_BODY]
+    if response.status == httpx.codes.TOO_MANY_REQUESTS or response.status >= 500:
+        what = f"{account}: the token endpoint answers HTTP {response.status}"
+        raise TransientError(what, account=account, status=response.status, body=kept)
+    raise RefreshRefused(account, _error_code(response), status=response.status, body=kept)
 
 
 def bearer(request: httpx.Request, token: str) -> None:

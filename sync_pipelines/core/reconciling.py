@@ -18,11 +18,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
-from psycopg.sql import SQL, Identifier
-from psycopg.types.json import Jsonb
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Table, Text
 
-from sync_pipelines.core import archive, partitions, reconciliation
+from sync_pipelines.core import archive, comparisons, partitions, reconciliation
 from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.errors import ConfigError, ContractError, DataError, Throttled
 from sync_pipelines.core.reconciliation import REPAIRABLE, REPORTED, Reconciliation, Verdict
@@ -30,39 +27,9 @@ from sync_pipelines.core.store import Storer, letter_key
 from sync_pipelines.core.stored_rows import EVERYTHING, StoredRow, StoredRows
 from sync_pipelines.core.stream import Deletes, Page, Reconciling, Stream
 from sync_pipelines.core.sync import Client, exclusive
-from sync_pipelines.core.tables import SYNC_SCHEMA, instant, metadata
 from sync_pipelines.core.totals import Status
 from sync_pipelines.core.upsert import Record
 from sync_pipelines.core.windows import Ledger, Window
-
-comparisons_table = Table(
-    "comparisons",
-    metadata,
-    Column("account", Text, primary_key=True),
-    Column("stream", Text, primary_key=True, comment="With a suffix for a dry run"),
-    instant("scope_start", comment="Null when everything is compared"),
-    instant("scope_end"),
-    instant("started_at", nullable=False),
-    instant("updated_at", nullable=False),
-    Column("next_token", Text, comment="Where the vendor's list goes on; null before its first page is compared"),
-    Column("is_listed", Boolean, nullable=False, comment="The vendor's list is read to its end"),
-    Column("noted", BigInteger, nullable=False, comment="Rows in compared_keys, to notice that those were lost"),
-    schema=SYNC_SCHEMA,
-    comment="Comparisons with a vendor's list under way",
-)
-
-compared_keys_table = Table(
-    "compared_keys",
-    metadata,
-    Column("account", Text, primary_key=True),
-    Column("stream", Text, primary_key=True),
-    Column("key", ARRAY(Text), primary_key=True),
-    Column("part", Text, nullable=False, comment="UTC day by which the vendor lists the record, or everything"),
-    Column("verdict", Text, nullable=False),
-    schema=SYNC_SCHEMA,
-    comment="What the comparison under way has found; unlogged, because losing it only means comparing again",
-    prefixes=["UNLOGGED"],
-)
 
 MOST_LOOK_UPS = 200
 """Unlisted rows asked for one by one; if there are more, the list is doubted rather than our rows, and none is asked for."""
@@ -193,7 +160,7 @@ class _Comparison:
                 known = Window(start.astimezone(UTC), end.astimezone(UTC)) if start else None
                 if is_alive and (token is not None or is_listed) and asked in {None, known}:
                     return _Scope(known, started_at, token, is_listed)
-            self._forget(connection)
+            comparisons.forget(connection, self._account, self._name)
             window = asked
             if self._stream.is_windowed:
                 window = asked or self._usual_window(connection, now)
@@ -218,27 +185,6 @@ class _Comparison:
         start = max(first, origin)
         return Window(start, end) if start < end else None
 
-    def _forget(self, connection: Connection[Any]) -> None:
-        for table in ("comparisons", "compared_keys"):
-            connection.execute(
-                SQL("DELETE FROM {} WHERE account = %s AND stream = %s").format(Identifier("sync", table)),
-                [self._account, self._name],
-            )
-
-    def _note(self, connection: Connection[Any], verdicts: dict[tuple[str, ...], tuple[str, Verdict]]) -> None:
-        """Notes verdicts by key; of several about one record the last difference counts."""
-        facts = Jsonb([[list(key), part, str(verdict)] for key, (part, verdict) in verdicts.items()])
-        connection.execute(
-            "WITH noted AS (INSERT INTO sync.compared_keys AS k (account, stream, key, part, verdict)"
-            " SELECT %(account)s, %(name)s, ARRAY(SELECT jsonb_array_elements_text(fact -> 0)), fact ->> 1, fact ->> 2"
-            " FROM jsonb_array_elements(%(facts)s) AS fact"
-            " ON CONFLICT (account, stream, key) DO UPDATE SET verdict = excluded.verdict WHERE excluded.verdict <> 'equal'"
-            " RETURNING xmax = 0 AS is_new)"
-            " UPDATE sync.comparisons SET updated_at = clock_timestamp(), noted = noted + (SELECT count(*) FROM noted WHERE is_new)"
-            " WHERE account = %(account)s AND stream = %(name)s",
-            {"account": self._account, "name": self._name, "facts": facts},
-        )
-
     # The vendor's list
 
     def _pages(self, scope: _Scope) -> Iterator[Page]:
@@ -257,7 +203,7 @@ class _Comparison:
                 raise ContractError(f"{self._stream.key} of {self._account}: the vendor's paging repeats a token")
             seen |= {page.next_token} if page.next_token else set()
             with self._database.transaction() as connection:
-                self._note(connection, self._compare(connection, page, scope))
+                comparisons.note(connection, self._account, self._name, self._compare(connection, page, scope))
                 connection.execute(
                     "UPDATE sync.comparisons SET next_token = %s, is_listed = %s WHERE account = %s AND stream = %s",
                     [page.next_token, page.next_token is None, self._account, self._name],
@@ -326,7 +272,9 @@ class _Comparison:
                 connection, self._name, scope.window, listed_by=self._declared.listed_by, before=scope.started_at
             )
             settled = self._settled_without_asking(connection, unlisted)
-            self._note(connection, {key: (part, settled[key]) for key, part in unlisted if key in settled})
+            comparisons.note(
+                connection, self._account, self._name, {key: (part, settled[key]) for key, part in unlisted if key in settled}
+            )
         for key, part in unlisted:
             if key in settled:
                 continue
@@ -337,7 +285,7 @@ class _Comparison:
                     found = self._compare(connection, page, scope)
                     is_broken = not found and bool(self._stream.records(page.body, page.source))
                     verdict = found[key][1] if key in found else Verdict.BROKEN if is_broken else Verdict.INVENTED
-                self._note(connection, {key: (part, verdict)})
+                comparisons.note(connection, self._account, self._name, {key: (part, verdict)})
             self._report()
 
     def _settled_without_asking(
@@ -378,14 +326,10 @@ class _Comparison:
     def _sum_up(self, scope: _Scope) -> None:
         result = self._result
         with self._database.connect() as connection:
-            rows = connection.execute(
-                "SELECT part, verdict, count(*), (array_agg(key ORDER BY key))[1:%s] FROM sync.compared_keys"
-                " WHERE account = %s AND stream = %s GROUP BY part, verdict ORDER BY part, verdict",
-                [reconciliation.SAMPLES, self._account, self._name],
-            ).fetchall()
+            rows = comparisons.found(connection, self._account, self._name, samples=reconciliation.SAMPLES)
         counts: dict[str, Counter[Verdict]] = {}
         for part, verdict, count, keys in rows:
-            counts.setdefault(part, Counter())[Verdict(verdict)] += count
+            counts.setdefault(part, Counter())[verdict] += count
             if verdict in REPAIRABLE | REPORTED:
                 known = result.samples.setdefault(verdict, [])
                 known += [letter_key(tuple(key)) for key in keys[: reconciliation.SAMPLES - len(known)]]
@@ -411,7 +355,7 @@ class _Comparison:
         with self._database.transaction() as connection:
             if not self._is_dry_run:
                 reconciliation.record(connection, self._result)
-            self._forget(connection)
+            comparisons.forget(connection, self._account, self._name)
 
     def _report(self) -> None:
         stats = self._client.stats

@@ -10,14 +10,17 @@ from typing import Any
 from sync_pipelines.core import dead_letters
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.dead_letters import Letter, RetryQueue
-from sync_pipelines.core.errors import RemoteError, Throttled
+from sync_pipelines.core.errors import AuthError, DatabaseUnavailable, RemoteError, Throttled, TransientError
 from sync_pipelines.core.store import StoreOutcome, Storer
 from sync_pipelines.core.stream import Stream
+
+AWAY_AFTER = 3
+"""Letters in a row that the vendor gives no answer to; then it is away, and asking for the others can wait."""
 
 
 @dataclass(slots=True)
 class Resent:
-    """What became of letters sent again."""
+    """What became of letters sent again; postponed ones have used up no attempt."""
 
     resolved: int = 0
     retrying: int = 0
@@ -89,6 +92,9 @@ def retry_letters(
 ) -> Resent:
     """Retries the letters of one subject and account whose time has come.
 
+    An attempt counts when the vendor, or we, judged the record. A vendor that is throttling, away or refusing the credentials has
+    not: the letter comes again later, and needs a person only after `dead_letters.LONGEST_POSTPONED`.
+
     Args:
         subject: Stream, or what else the letters are about.
         queue: Its delays.
@@ -101,14 +107,23 @@ def retry_letters(
     done = Resent()
     with database.transaction() as connection:
         letters = dead_letters.due(connection, queue.name, account=account, subject=subject, limit=limit)
+    unanswered = 0
     for letter in letters:
         try:
             reason = again(letter)
-        except Throttled:
+        except DatabaseUnavailable:
+            raise
+        except (Throttled, TransientError, AuthError) as error:
+            with database.transaction() as connection:
+                dead_letters.postpone(connection, letter, f"{type(error).__name__}: the vendor could not be asked again", queue)
             done.postponed += 1
+            unanswered += 1
+            if unanswered >= AWAY_AFTER or isinstance(error, AuthError):
+                break
             continue
         except RemoteError as error:
-            reason = f"{type(error).__name__}: the vendor could not be asked again"
+            reason = f"{type(error).__name__}: the vendor refuses the record"
+        unanswered = 0
         with database.transaction() as connection:
             if reason is None:
                 dead_letters.resolve(connection, [letter.id], by=f"run {run_id}")

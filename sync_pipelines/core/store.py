@@ -18,7 +18,6 @@ from pydantic import ValidationError
 from sync_pipelines.core import archive, dead_letters, faults
 from sync_pipelines.core.errors import DataError
 from sync_pipelines.core.stream import Page, ParseContext, Stream, WriteContext
-from sync_pipelines.core.tables import key_names
 from sync_pipelines.core.upsert import Record, UpsertCounts, upsert
 
 _UNKNOWN_SAMPLES = 20
@@ -119,10 +118,9 @@ class Storer:
         for raw in raws:
             try:
                 records.append(self.stream.parse(raw, context))
-            except ValidationError as error:
-                broken.append(Broken(raw, self.stream.key_of(raw, source), "ValidationError", describe(error)))
-            except DataError as error:
-                broken.append(Broken(raw, self.stream.key_of(raw, source), type(error).__name__, str(error)))
+            except (ValidationError, DataError) as error:
+                fault = faults.describe(error)
+                broken.append(Broken(raw, self.stream.key_of(raw, source), fault.cause, fault.text))
         return records, broken
 
     def _store(
@@ -152,8 +150,8 @@ class Storer:
         except (psycopg.DataError, psycopg.IntegrityError, DataError) as error:
             if len(records) == 1:
                 record = records[0]
-                text = str(error) if isinstance(error, DataError) else _refused(error, self.stream)
-                broken.append(Broken(record.raw, letter_key(record.key), type(error).__name__, text))
+                fault = faults.describe(error)
+                broken.append(Broken(record.raw, letter_key(record.key), fault.cause, fault.text))
                 return
             middle = len(records) // 2
             self._store(connection, records[:middle], now, outcome, broken)
@@ -166,16 +164,3 @@ class Storer:
 def letter_key(key: tuple[Any, ...]) -> str:
     """A vendor key as the text under which dead letters know it."""
     return "/".join(str(part) for part in key)
-
-
-def describe(error: ValidationError) -> str:
-    """Names the fields that are wrong and how, without their values."""
-    return faults.describe(error).text
-
-
-def _refused(error: psycopg.Error, stream: Stream[Any]) -> str:
-    column = error.diag.column_name or "a column"
-    state = error.diag.sqlstate or type(error).__name__
-    return (
-        f"{stream.table.fullname}: the database refuses the value of {column} ({state}); key columns {key_names(stream.table)[1:]}"
-    )

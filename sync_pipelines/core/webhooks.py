@@ -15,8 +15,10 @@ from typing import Any, Protocol
 
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.dead_letters import RetryQueue
+from sync_pipelines.core.errors import ConfigError
 from sync_pipelines.core.jsons import Json
 from sync_pipelines.core.queue import NewTask, QueueSpec
+from sync_pipelines.core.references import Reference
 
 
 class Verdict(StrEnum):
@@ -72,6 +74,24 @@ class WebhookRoute:
     work_locally: WorkLocally | None = None
     retry_queue: RetryQueue | None = None
     kept_headers: Sequence[str] = ("content-type", "user-agent")
+
+
+def known_keys(references: Iterable[Reference | None]) -> list[str]:
+    """The values of an account's keys, without those that nobody has set up yet: while rotating one is enough.
+
+    Raises:
+        ConfigError: Not one of them can be looked up.
+    """
+    found: list[str] = []
+    missing: ConfigError | None = None
+    for reference in references:
+        try:
+            found += [] if reference is None else [reference.value()]
+        except ConfigError as error:
+            missing = error
+    if missing is not None and not found:
+        raise missing
+    return found
 
 
 def keys_match(given: str | None, accepted: Iterable[str | None]) -> bool:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -20,7 +21,7 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from sync_pipelines.core.db import driver_url, safe_url
+from sync_pipelines.core.db import driver_url, require_supported, safe_url
 from sync_pipelines.core.errors import DatabaseUnavailable
 from sync_pipelines.core.tables import SYNC_SCHEMA, metadata
 
@@ -44,6 +45,7 @@ def migrate(url: str) -> list[str]:
 
     Raises:
         DatabaseUnavailable: The server cannot be reached.
+        ConfigError: It is too old.
     """
     with _connect(url) as connection:
         if _is_current(connection):
@@ -107,6 +109,8 @@ def _connect(url: str) -> Iterator[Connection]:
     engine = create_engine(driver_url(url, "psycopg"), poolclass=NullPool, connect_args={"connect_timeout": 10})
     try:
         with engine.begin() as connection:
+            driven: Any = connection.connection.dbapi_connection
+            require_supported(driven.info.server_version, url)
             yield connection
     except OperationalError as error:
         if error.connection_invalidated or error.statement is None:

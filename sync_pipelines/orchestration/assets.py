@@ -90,7 +90,7 @@ def stream_asset(vendor: Vendor, stream: Stream[Any]) -> AssetsDefinition:
                         AssetMaterialization(
                             context.asset_key,
                             partition=partitions.partition_key(stream, account, touched),
-                            metadata={"read_by_run": MetadataValue.dagster_run(context.run_id)},
+                            metadata={"read_by_run": MetadataValue.dagster_run(context.run.run_id)},
                         )
                     )
         return MaterializeResult(
@@ -137,7 +137,7 @@ def run_stream(
                 database=engine.runtime.database,
                 account=account,
                 client=client,
-                run_id=context.run_id,
+                run_id=context.run.run_id,
                 settings=resolved.settings,
                 request=Request(request.mode, request.lane, request.window, start),
                 on_progress=progress.reporter(context.log.info),

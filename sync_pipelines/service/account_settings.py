@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sync_pipelines.config import Config
-from sync_pipelines.core.errors import ConfigError, DatabaseUnavailable
+from sync_pipelines.config import Config, SecretLookup
+from sync_pipelines.config.references import with_references
+from sync_pipelines.core.errors import ConfigError, DatabaseUnavailable, SyncError
+from sync_pipelines.core.references import Reference
 
 READ_EVERY_S = 5.0
 
@@ -22,10 +24,11 @@ class AccountSettings:
     Args:
         config: The configuration at the start, for a database that is away from the beginning.
         read: Reads the one in force.
+        secrets: Looks up keys that are secrets.
     """
 
-    def __init__(self, config: Config, read: Callable[[], Config]) -> None:
-        self._read = read
+    def __init__(self, config: Config, read: Callable[[], Config], secrets: SecretLookup | None = None) -> None:
+        self._read, self._secrets = read, secrets
         self._follow(config)
 
     def of(self, account: str) -> Any | None:
@@ -45,10 +48,28 @@ class AccountSettings:
     async def _keep_following(self) -> None:
         while True:
             try:
-                self._follow(await asyncio.to_thread(self._read))
+                await asyncio.to_thread(lambda: self._follow(self._read()))
             except (ConfigError, DatabaseUnavailable) as error:
                 _LOG.warning("the configuration can not be read, the one before is followed: %s", error)
             await asyncio.sleep(READ_EVERY_S)
 
     def _follow(self, config: Config) -> None:
-        self._by_account = {account.id: account.settings for account in config.accounts}
+        self._by_account = {account.id: _settled(account.bound_settings(self._secrets)) for account in config.accounts}
+
+
+def _settled(settings: Any) -> Any:
+    """The settings with their keys looked up now, for deliveries do not wait for the database; a missing one says so when used."""
+
+    def settle(_: Any, reference: Reference) -> Reference:
+        try:
+            value = reference.value()
+        except SyncError as error:
+            failure = error  # the name of an except clause ends with it
+
+            def missing(_: str) -> str:
+                raise failure
+
+            return reference.bound(missing)
+        return reference.bound(lambda _: value)
+
+    return with_references(settings, settle)

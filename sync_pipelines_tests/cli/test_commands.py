@@ -120,6 +120,9 @@ def test_the_configuration_is_validated_and_shown_without_secrets(project: Path,
     assert run_json(capsys, "config", "validate")["accounts"] == 1
     shown = run_json(capsys, "config", "show")
     assert shown["accounts"][0]["settings"]["webhook_keys"] == ["(set)"]
+    (project / "accounts.yaml").write_text(ACCOUNTS.replace("[visible-nowhere]", '["${NOT_SET}"]'))
+    assert run_json(capsys, "config", "show")["accounts"][0]["settings"]["webhook_keys"] == ["${NOT_SET}"]
+    assert run_json(capsys, "accounts", "list")[0]["missing"] == ["public_key", "settings.webhook_keys[0]"]
     assert run(capsys, "config", "show")[0] == 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sync_pipelines.cli import invoke
+from sync_pipelines.core.secrets import MasterKeys
 from sync_pipelines_tests.sandboxes import RunningSandbox
 
 Run = Callable[..., Any]
@@ -49,6 +50,7 @@ def run(
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("SYNC_PIPELINES_CONFIG", str(accounts))
     monkeypatch.setenv("SYNC_PIPELINES_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("SYNC_PIPELINES_MASTER_KEY", MasterKeys.new())
 
     def call(*words: str, code: int = 0) -> Any:
         assert invoke([*words, "--json"]) == code

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sync_pipelines.config import Config, Reference, load_config, parse_config
+from sync_pipelines.config import Config, load_config, parse_config
 from sync_pipelines.core.errors import ConfigError
+from sync_pipelines.core.references import Reference
 
 GOOD = """\
 accounts:
@@ -38,7 +39,7 @@ def test_a_good_file_becomes_typed_settings() -> None:
     config = parse_config(GOOD, environ={"WEBHOOK": "w"})
     (found,) = config.accounts
     assert (found.vendor, found.name, found.base_url) == ("sendcloud", "main", "http://127.0.0.1:8790/sendcloud/api")
-    assert found.settings.webhook_keys == ["w"]
+    assert [key.value() for key in found.bound_settings(environ={"WEBHOOK": "w"}).webhook_keys] == ["w"]
     assert found.settings.start.isoformat() == "2026-01-01T00:00:00+00:00"
     assert config.account_ids(("amazon",)) == []
     assert config.account("sendcloud/main") is found
@@ -69,15 +70,27 @@ def test_a_missing_credential_stops_its_account_only_and_names_the_place() -> No
         found.resolve(lambda _name, _owner: None, environ={"PUBLIC": "p"})
 
 
-def test_a_secret_reference_outside_of_credentials_is_refused_instead_of_taken_for_the_key_itself() -> None:
-    (problem,) = problems(account(settings='{webhook_keys: ["secret:webhook"]}'))
-    assert "settings.webhook_keys" in problem
+def test_a_key_among_the_settings_is_looked_up_when_used_and_stops_nothing_else() -> None:
+    (found,) = parse_config(account(settings='{webhook_keys: ["secret:webhook", "${NOT_SET}"]}'), environ={}).accounts
+    assert found.resolve(environ={}) == {"public_key": "a", "secret_key": "b"}
+    kept, missing = found.bound_settings(lambda name, owner: f"{name} of {owner}".encode(), environ={}).webhook_keys
+    assert kept.value() == "webhook of sendcloud/main"
+    with pytest.raises(ConfigError, match=r"account sendcloud/main, settings.webhook_keys\[1\]: .*export NOT_SET=…"):
+        missing.value()
+
+
+def test_a_secret_reference_where_no_secret_belongs_is_refused_instead_of_taken_for_the_value() -> None:
+    (problem,) = problems(account(settings='{wms_status: {a: "secret:webhook"}}'))
+    assert "settings.wms_status.a" in problem
     assert "${NAME}" in problem
 
 
 def test_no_credential_shows_in_a_representation() -> None:
     (found,) = parse_config(account(credentials="{public_key: visible-nowhere, secret_key: b}"), environ={}).accounts
     assert "visible-nowhere" not in repr(found)
+    (keyed,) = parse_config(account(settings="{webhook_keys: [visible-nowhere]}"), environ={}).accounts
+    assert "visible-nowhere" not in repr(keyed) + keyed.settings.model_dump_json()
+    assert "visible-nowhere" not in str(problems(account(settings="{webhook_keys: visible-nowhere}")))
     assert repr(Reference("${NAME}")) == "Reference(${NAME})"
 
 
@@ -120,8 +133,8 @@ def test_no_credential_shows_in_a_representation() -> None:
             "accounts.yaml:4: account sendcloud/main, settings.reads_per_minute: input should be a valid integer",
         ),
         (
-            account(settings="{webhook_keys: ['${NOT_SET}']}"),
-            "accounts.yaml:4: account sendcloud/main, settings.webhook_keys[0]: the environment variable NOT_SET is not set. Set ",
+            account(settings="{labels: {rules: [{option: '${NOT_SET}'}]}}"),
+            "accounts.yaml:4: account sendcloud/main, settings.labels.rules[0].option: the environment variable NOT_SET is not set",
         ),
         (account(settings="5"), "accounts.yaml:4: account sendcloud/main, settings: input should be"),
         ("acounts: []\n", "accounts.yaml:1: acounts: unknown key 'acounts'; did you mean accounts?"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sync_pipelines.core import config_store
@@ -65,6 +65,7 @@ documents = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first text of a process waits for its alphabet
 @given(documents, documents)
 def test_equal_documents_have_no_differences_and_others_have(left: Any, right: Any) -> None:
     assert not list(differences(left, left))

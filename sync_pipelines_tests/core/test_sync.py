@@ -11,7 +11,7 @@ from sync_pipelines.core import dead_letters, holds, partitions, replay
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.dead_letters import RetryQueue
-from sync_pipelines.core.errors import ContractError, StreamBusy, Throttled, TransientError
+from sync_pipelines.core.errors import AuthError, ConfigError, ContractError, RemoteError, StreamBusy, Throttled, TransientError
 from sync_pipelines.core.maintenance import Retention, maintain
 from sync_pipelines.core.resend import resend, retry_due
 from sync_pipelines.core.stream import DeletePolicy, Deletes, Page, Stream
@@ -218,6 +218,86 @@ def test_retries_follow_their_delays_and_then_wait_for_a_person(things: Database
     with things.connect() as connection:
         (letter,) = dead_letters.find(connection)
     assert (letter.state, letter.attempts, letter.next_attempt_at) == ("open", 3, None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransientError("away", account=ACCOUNT),
+        AuthError("refused", account=ACCOUNT),
+        Throttled("full", account=ACCOUNT, retry_at=NOON),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_vendor_that_can_not_be_asked_uses_up_no_attempt(things: Database, vendor: ToyVendor, error: RemoteError) -> None:
+    def away(_client: ToyVendor, _key: str) -> Page:
+        raise error
+
+    queue = RetryQueue("toy-dlq", (timedelta(minutes=5), timedelta(minutes=10)))
+    vendor.things["t4"]["count"] = "four"
+    sync(things, vendor, toy_stream(retry_queue=queue))
+    for _ in range(4):
+        with things.transaction() as connection:
+            connection.execute("UPDATE sync.dead_letters SET next_attempt_at = clock_timestamp()")
+        stream = toy_stream(retry_queue=queue, fetch_one=away)
+        done = retry_due(stream, database=things, run_id="retry", settings=None, client=vendor, account=ACCOUNT)
+        assert (done.postponed, done.retrying, done.opened) == (1, 0, 0)
+        with things.connect() as connection:
+            (letter,) = dead_letters.find(connection)
+        assert (letter.state, letter.attempts) == ("retrying", 0)
+        assert letter.next_attempt_at
+        assert letter.next_attempt_at > datetime.now(UTC) + timedelta(minutes=4)
+        assert "count" in letter.error, "the first reason stays"
+
+
+def test_a_letter_that_nobody_could_ask_about_for_a_week_is_a_persons(things: Database, vendor: ToyVendor) -> None:
+    def away(_client: ToyVendor, _key: str) -> Page:
+        raise TransientError("away", account=ACCOUNT)
+
+    stream = toy_stream(retry_queue=RetryQueue("toy-dlq", (timedelta(minutes=5),)), fetch_one=away)
+    vendor.things["t4"]["count"] = "four"
+    sync(things, vendor, stream)
+    with things.transaction() as connection:
+        connection.execute(
+            "UPDATE sync.dead_letters SET next_attempt_at = clock_timestamp(), opened_at = opened_at - interval '8 days'"
+        )
+    retry_due(stream, database=things, run_id="retry", settings=None, client=vendor, account=ACCOUNT)
+    with things.connect() as connection:
+        (letter,) = dead_letters.find(connection)
+    assert (letter.state, letter.next_attempt_at) == ("open", None)
+    assert "could not be asked" in letter.error
+
+
+def test_a_vendor_that_is_away_is_not_asked_for_every_letter(things: Database, vendor: ToyVendor) -> None:
+    asked: list[str] = []
+
+    def away(_client: ToyVendor, key: str) -> Page:
+        asked.append(key)
+        raise TransientError("away", account=ACCOUNT)
+
+    stream = toy_stream(retry_queue=RetryQueue("toy-dlq", (timedelta(minutes=5),)), fetch_one=away)
+    for thing in vendor.things.values():
+        thing["count"] = "many"
+    sync(things, vendor, stream)
+    with things.transaction() as connection:
+        connection.execute("UPDATE sync.dead_letters SET next_attempt_at = clock_timestamp()")
+    done = retry_due(stream, database=things, run_id="retry", settings=None, client=vendor, account=ACCOUNT)
+    assert (len(asked), done.postponed) == (3, 3)
+
+
+def test_a_resolved_letter_can_not_be_edited(things: Database, vendor: ToyVendor) -> None:
+    vendor.things["t4"]["count"] = "four"
+    sync(things, vendor)
+    with things.transaction() as connection:
+        (letter,) = dead_letters.find(connection)
+        dead_letters.resolve(connection, [letter.id], by="anna")
+    with (
+        things.transaction() as connection,
+        pytest.raises(ConfigError, match=r"is resolved already \(by: anna\); nothing was changed"),
+    ):
+        dead_letters.edit(connection, letter.id, b"{}")
+    with things.connect() as connection, pytest.raises(ConfigError, match="there is no dead letter 999"):
+        dead_letters.edit(connection, 999, b"{}")
 
 
 def test_the_due_letters_of_others_in_a_queue_do_not_keep_an_account_waiting(things: Database, vendor: ToyVendor) -> None:

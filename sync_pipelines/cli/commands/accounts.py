@@ -7,8 +7,12 @@ from typing import Any
 import typer
 
 from sync_pipelines.cli import output
-from sync_pipelines.config import Account, Environment, load_config
+from sync_pipelines.cli.session import configuration, shown_configuration
+from sync_pipelines.config import Account, Environment
+from sync_pipelines.config.document import dotted
+from sync_pipelines.config.references import look_up_at, references_in
 from sync_pipelines.core.errors import ConfigError
+from sync_pipelines.core.references import Reference
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def list_accounts() -> None:
     """Lists the accounts and whether their credentials are there; never shows one."""
-    config = load_config(Environment.read().config_path)
+    config = shown_configuration()
     output.rows(
         [_row(account) for account in config.accounts],
         {"id": "account", "base_url": "address", "credentials": "credentials", "missing": "missing"},
@@ -36,7 +40,7 @@ def register_accounts() -> None:
     from sync_pipelines.registry import all_vendors
 
     environment = Environment.read()
-    config = load_config(environment.config_path)
+    config = configuration(environment)
     registered: dict[str, list[str]] = {}
     with dagster_session(environment) as session:
         for vendor in all_vendors():
@@ -47,12 +51,8 @@ def register_accounts() -> None:
 
 
 def _row(account: Account) -> dict[str, Any]:
-    missing = []
-    for name, reference in account.credentials.items():
-        try:
-            reference.resolve(where=account.place, account=account.id, secrets=lambda _name, _account: b"looked up when used")
-        except ConfigError:
-            missing.append(name)
+    settings = [(dotted(("settings", *path)), reference) for path, reference in references_in(account.settings)]
+    missing = [name for name, reference in [*account.credentials.items(), *settings] if not _is_there(account, reference)]
     return {
         "id": account.id,
         "vendor": account.vendor,
@@ -61,3 +61,12 @@ def _row(account: Account) -> dict[str, Any]:
         "missing": missing or None,
         "place": account.place,
     }
+
+
+def _is_there(account: Account, reference: Reference) -> bool:
+    """Whether the environment holds it; secrets are looked up when they are used."""
+    try:
+        reference.bound(look_up_at(account.place, account.id, lambda _name, _account: b"")).value()
+    except ConfigError:
+        return False
+    return True

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.session import database
-from sync_pipelines.config import Config, Environment, document_of, load_config, parse_config
+from sync_pipelines.cli.session import database, shown_configuration
+from sync_pipelines.config import Config, Environment, load_config, parse_config, read_file, sealed
 from sync_pipelines.core import config_store
 from sync_pipelines.core.errors import ConfigError
 from sync_pipelines.core.jsons import encode_json
+from sync_pipelines.core.references import Reference
+from sync_pipelines.opening import secrets_of
 
 
 def register(app: typer.Typer) -> None:
@@ -36,18 +38,20 @@ def validate() -> None:
 
 
 def show() -> None:
-    """Prints the configuration with every default filled in; credentials appear as references."""
+    """Prints the configuration in force with every default filled in; credentials appear as references."""
     import yaml
 
-    shown = _shown(load_config(Environment.read().config_path))
+    shown = _shown(shown_configuration())
     output.result(shown, yaml.safe_dump(shown, sort_keys=False, allow_unicode=True))
 
 
 def plan() -> None:
     """Shows what applying the file would change against the configuration in force; changes nothing."""
-    document = document_of(Environment.read().config_path)
+    environment = Environment.read()
+    document, config = read_file(environment.config_path)
     with database() as opened, opened.connect() as connection:
         active = config_store.active(connection)
+        document = sealed(document, config, connection, secrets_of(opened, environment)).document
     before = active.document if active else config_store.ABSENT
     changes = [change.as_json() for change in config_store.differences(before, document)]
     _print_changes(changes, active.id if active else 0)
@@ -57,10 +61,17 @@ def apply(
     comment: Annotated[str, typer.Option("--comment", "-m", help="Why")] = "",
     planned_on: Annotated[int | None, typer.Option(help="Refuse if another version than this one is in force (0: none)")] = None,
 ) -> None:
-    """Makes the file the configuration in force: validated, versioned, with who and when; schedules and sensors follow it."""
-    document = document_of(Environment.read().config_path)
+    """Makes the file the configuration in force: validated, versioned, with who and when; schedules and sensors follow it.
+
+    Literal credentials are kept as encrypted secrets; the version refers to them.
+    """
+    environment = Environment.read()
+    document, config = read_file(environment.config_path)
     with database() as opened, opened.transaction() as connection:
-        version = config_store.apply(connection, document, by=getpass.getuser(), comment=comment, planned_on=planned_on)
+        secrets = secrets_of(opened, environment)
+        safe = sealed(document, config, connection, secrets)
+        safe.store(connection, secrets)
+        version = config_store.apply(connection, safe.document, by=getpass.getuser(), comment=comment, planned_on=planned_on)
     _print_changes(version.changes, version.id)
 
 
@@ -141,10 +152,10 @@ _SECRET_WORDS = ("key", "secret", "password", "token", "webhook_url")
 
 
 def _hidden(value: Any, name: str = "") -> Any:
-    """Settings without the values of keys and passwords."""
+    """Settings without the values of keys and passwords; references are shown."""
     if isinstance(value, dict):
         return {key: _hidden(item, key) for key, item in value.items()}
     if isinstance(value, list):
         return [_hidden(item, name) for item in value]
-    is_secret = isinstance(value, str) and any(word in name for word in _SECRET_WORDS)
+    is_secret = isinstance(value, str) and any(word in name for word in _SECRET_WORDS) and Reference(value).is_literal
     return "(set)" if is_secret and value else value

@@ -85,6 +85,8 @@ def edit(
     """Replaces a letter's payload by other JSON; the original stays beside it. `resend` sends it."""
     with database() as opened:
         found = _one(opened, letter)
+        with opened.connect() as connection:
+            dead_letters.check_unresolved(connection, letter)  # before a person has typed anything
         payload = _edited(found, file)
         with opened.transaction() as connection:
             dead_letters.edit(connection, letter, payload)

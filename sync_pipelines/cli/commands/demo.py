@@ -16,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from sync_pipelines.cli import output
 from sync_pipelines.cli.sandboxed import with_sandbox_accounts
-from sync_pipelines.cli.session import dagster_session
-from sync_pipelines.config import Environment, embedded_server, load_config
-from sync_pipelines.core.errors import SyncError
+from sync_pipelines.cli.session import configuration, dagster_session
+from sync_pipelines.config import Environment, embedded_server
+from sync_pipelines.core.errors import ConfigError, SyncError
 from sync_pipelines.core.guard import ProcessGuard
 from sync_pipelines.supervision.ports import free_port
 
@@ -38,7 +38,7 @@ def demo(
     was_running = server is not None and server.is_running()
     try:
         with ProcessGuard() as guard, _sandbox(guard) as url:
-            passes = list(_passes(with_sandbox_accounts(environment, url)))
+            passes = list(_passes(with_sandbox_accounts(environment, url), url))
     finally:
         if server is not None and not keep and not was_running:
             server.stop()
@@ -49,11 +49,16 @@ def demo(
         )
 
 
-def _passes(environment: Environment) -> Iterator[dict[str, Any]]:
+def _passes(environment: Environment, url: str) -> Iterator[dict[str, Any]]:
     from sync_pipelines.orchestration.launch import run_stream_here
     from sync_pipelines.registry import all_vendors, modules
 
-    config = load_config(environment.config_path)
+    config = configuration(environment)
+    if elsewhere := [account.id for account in config.accounts if not account.base_url.startswith(url)]:
+        raise ConfigError(
+            f"this database follows {config.source}, whose accounts are not the sandbox's ({', '.join(elsewhere)}); "
+            "run the demo on a database of its own: SYNC_PIPELINES_STATE=/tmp/demo sync-pipelines demo, with DATABASE_URL unset"
+        )
     streams = [
         (vendor, stream, account)
         for vendor in all_vendors()

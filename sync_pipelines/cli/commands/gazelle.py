@@ -10,13 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.session import dagster_session, runtime
-from sync_pipelines.config import Account, Environment, load_config
-from sync_pipelines.config.references import SECRET_PREFIX
+from sync_pipelines.cli.authorizing import account_of, keep, opened_secrets
+from sync_pipelines.cli.session import dagster_session
+from sync_pipelines.core.consent import DEFAULT_PORT
 from sync_pipelines.core.errors import ConfigError
-from sync_pipelines.core.secrets import MasterKeys, Secrets
-
-DEFAULT_SECRET = "refresh_token"  # noqa: S105 - the name of a secret
 
 AccountOption = Annotated[str, typer.Option("--account", "-a", help="vendor/name, such as gazelle/studio")]
 
@@ -32,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def authorize(
     account: AccountOption,
-    port: Annotated[int, typer.Option(help="Port of http://127.0.0.1:PORT/callback, which must be listed at Gazelle")] = 8765,
+    port: Annotated[int, typer.Option(help="Port of http://127.0.0.1:PORT/callback, listed at Gazelle")] = DEFAULT_PORT,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the person")] = 300,
     browser: Annotated[bool, typer.Option(help="Open the page here; otherwise only its address is printed")] = True,
 ) -> None:
@@ -40,21 +37,14 @@ def authorize(
     from sync_pipelines.vendors.gazelle import authorize as flow
     from sync_pipelines.vendors.gazelle.settings import TOKEN_PATH
 
-    found = _account(account)
-    with runtime() as opened:
-        secrets = _secrets(opened.database)
-        values = {
-            name: found.credentials[name].resolve(
-                where=f"{found.place}: account {found.id}, credentials.{name}", account=found.id, secrets=secrets.lookup
-            )
-            for name in ("client_id", "client_secret")
-        }
+    found = account_of(account, "gazelle", "a Gazelle")
+    with opened_secrets() as secrets:
         application = flow.Application(
             account=found.id,
             base_url=found.base_url,
             token_url=found.auth_url or found.base_url.rstrip("/") + TOKEN_PATH,
-            client_id=values["client_id"],
-            client_secret=values["client_secret"],
+            client_id=found.credential("client_id", secrets.lookup),
+            client_secret=found.credential("client_secret", secrets.lookup),
         )
 
         def show(address: str) -> None:
@@ -67,8 +57,7 @@ def authorize(
             raise ConfigError(
                 f"{account}: Gazelle granted no refresh token; check the application's settings there", account=account
             )
-        name = _keep(secrets, found, granted.refresh_token)
-    _done(found, name)
+        keep(secrets, found, {"refresh_token": granted.refresh_token})
 
 
 def import_token(
@@ -76,16 +65,15 @@ def import_token(
     account: AccountOption,
 ) -> None:
     """Takes the refresh token out of a token.json and keeps it encrypted; the old program must no longer use it."""
-    found = _account(account)
+    found = account_of(account, "gazelle", "a Gazelle")
     try:
         token = json.loads(path.read_text(encoding="utf-8"))["refresh_token"]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is not a token file: it needs an object with refresh_token") from error
     if not isinstance(token, str) or not token:
         raise ConfigError(f"{path}: refresh_token is empty")
-    with runtime() as opened:
-        name = _keep(_secrets(opened.database), found, token)
-    _done(found, name)
+    with opened_secrets() as secrets:
+        keep(secrets, found, {"refresh_token": token})
 
 
 def sync(
@@ -96,7 +84,7 @@ def sync(
     from sync_pipelines.core.budget import Lane
     from sync_pipelines.vendors.gazelle.vendor import VENDOR
 
-    _account(account)
+    account_of(account, "gazelle", "a Gazelle")
     summary: list[dict[str, Any]] = []
     with dagster_session(vendor="gazelle") as session:
         from sync_pipelines.orchestration.launch import run_stream_here
@@ -134,37 +122,3 @@ def sync(
     )
     if any(row["error"] for row in summary):
         raise typer.Exit(1)
-
-
-def _account(name: str) -> Account:
-    found = load_config(Environment.read().config_path).account(name)
-    if found.vendor != "gazelle":
-        raise ConfigError(f"{name} is not a Gazelle account", account=name)
-    return found
-
-
-def _secrets(database: Any) -> Secrets:
-    key = Environment.read().master_key
-    if not key:
-        raise ConfigError(
-            "set SYNC_PIPELINES_MASTER_KEY first (`sync-pipelines secrets new-key` makes one): tokens are kept encrypted"
-        )
-    return Secrets(database, MasterKeys.parse(key))
-
-
-def _keep(secrets: Secrets, account: Account, token: str) -> str:
-    """Stores the token under the name that the configuration looks it up by."""
-    reference = account.credentials.get("refresh_token")
-    template = reference.template if reference else ""
-    name = template.removeprefix(SECRET_PREFIX) if template.startswith(SECRET_PREFIX) else DEFAULT_SECRET
-    secrets.set(name, account.id, token.encode())
-    return name
-
-
-def _done(account: Account, name: str) -> None:
-    reference = account.credentials.get("refresh_token")
-    is_used = reference is not None and reference.template == f"{SECRET_PREFIX}{name}"
-    advice = "" if is_used else f"; write `refresh_token: {SECRET_PREFIX}{name}` into the credentials of {account.id} to use it"
-    output.result(
-        {"account": account.id, "secret": name, "is_used": is_used}, f"{account.id}: refresh token kept as {name}{advice}"
-    )

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.session import dagster_session, instant
-from sync_pipelines.config import Environment, load_config
+from sync_pipelines.cli.session import configuration, dagster_session, instant
 from sync_pipelines.core.errors import ConfigError, SyncError
 from sync_pipelines.core.reconciliation import Reconciliation
 
@@ -32,7 +31,7 @@ def reconcile(
     from sync_pipelines.registry import find_stream
 
     vendor, found_stream = find_stream(stream)
-    known = load_config(Environment.read().config_path).account(account)
+    known = configuration().account(account)
     if known.vendor not in vendor.account_vendors:
         raise ConfigError(f"{stream} is not read from {account}", account=account)
     if found_stream.reconciling is None:

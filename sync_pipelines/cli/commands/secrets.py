@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import Annotated
 import typer
 
 from sync_pipelines.cli import output
+from sync_pipelines.cli.secret_input import read_secret
 from sync_pipelines.config import Environment, available_database
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import ConfigError
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 def set_secret(name: Name, account: AccountOption = SHARED, expires_at: Expiry = None) -> None:
     """Stores a secret: asks for the value, or reads it from standard input."""
-    value = _read_value()
+    value = read_secret(confirm=True)
     with _secrets() as secrets:
         secrets.set(name, account, value, expires_at=expires_at and expires_at.replace(tzinfo=UTC))
     output.result({"name": name, "account": account or None, "set": True}, f"stored {name} of {account or 'all accounts'}")
@@ -94,16 +94,6 @@ def _secrets() -> Iterator[Secrets]:
     migrate(url)
     with Database(url, application_name="sync-pipelines secrets", max_connections=1) as database:
         yield Secrets(database, keys)
-
-
-def _read_value() -> bytes:
-    """The value without the line end that ``echo`` adds."""
-    if sys.stdin.isatty():
-        return str(typer.prompt("Value", hide_input=True, confirmation_prompt=True)).encode()
-    value = sys.stdin.buffer.read().removesuffix(b"\n").removesuffix(b"\r")
-    if not value:
-        raise ConfigError("standard input holds no value; pipe it in, or run the command in a terminal to be asked")
-    return value
 
 
 def _row(info: SecretInfo) -> dict[str, object]:

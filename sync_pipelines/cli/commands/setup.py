@@ -8,8 +8,7 @@ from uuid import uuid4
 import typer
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.session import dagster_session
-from sync_pipelines.config import Environment, load_config
+from sync_pipelines.cli.session import configuration, dagster_session
 from sync_pipelines.core.errors import ConfigError, SyncError
 from sync_pipelines.registry import module
 
@@ -23,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def setup(account: Annotated[str, typer.Argument(help="vendor/name, such as sendcloud/main")]) -> None:
     """Tests the connection, then reads reference data, products and the last orders; safe to run again."""
-    vendor = load_config(Environment.read().config_path).account(account).vendor
+    vendor = configuration().account(account).vendor
     name = f"{vendor}_initial_setup"
     with dagster_session(vendor=vendor if module(vendor, "defs") else None) as session:
         from sync_pipelines.orchestration import tags

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from sync_pipelines.cli import output
-from sync_pipelines.config import Environment, load_config
+from sync_pipelines.cli.session import configuration
+from sync_pipelines.config import Environment
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import ConfigError
 
@@ -102,7 +103,7 @@ def _database(account: str | None) -> Iterator[Database]:
 
     environment = Environment.read()
     if account is not None:
-        known: list[Any] = load_config(environment.config_path).account_ids(tuple(CONNECTORS))
+        known: list[Any] = configuration(environment).account_ids(tuple(CONNECTORS))
         if account not in known:
             raise ConfigError(f"{account} is no configured supplier account; there are: {', '.join(known) or 'none'}")
     with Database(prepare(environment).database_url, max_connections=2) as database:

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.session import dagster_session, instant, one_of
-from sync_pipelines.config import Environment, load_config
+from sync_pipelines.cli.session import configuration, dagster_session, instant, one_of
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.errors import ConfigError, SyncError
 from sync_pipelines.core.totals import SyncTotals
@@ -37,7 +36,7 @@ def sync(
     from sync_pipelines.registry import find_stream
 
     vendor, found = find_stream(stream)
-    known = load_config(Environment.read().config_path).account(account)
+    known = configuration().account(account)
     if known.vendor not in vendor.account_vendors:
         raise ConfigError(
             f"{stream} is not read from {account}; its accounts are {' or '.join(vendor.account_vendors)}/…", account=account

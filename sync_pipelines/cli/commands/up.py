@@ -19,7 +19,8 @@ from rich.text import Text
 
 from sync_pipelines.cli import output
 from sync_pipelines.cli.sandboxed import with_sandbox_accounts
-from sync_pipelines.config import Environment, embedded_server, load_config
+from sync_pipelines.cli.session import configuration
+from sync_pipelines.config import Config, Environment, embedded_server
 from sync_pipelines.core.errors import ConfigError
 from sync_pipelines.core.guard import ProcessGuard
 from sync_pipelines.core.postgres import EmbeddedServer
@@ -54,7 +55,6 @@ def up(
     )
     if sandbox and not environment.config_path.exists():
         environment = with_sandbox_accounts(environment, f"http://{LOOPBACK}:{environment.sandbox_port}")
-    load_config(environment.config_path)
     with _alone(environment), ProcessGuard() as guard:
         _require_ports(environment, sandbox)
         log = _Log()
@@ -69,11 +69,12 @@ def _run(environment: Environment, supervisor: Supervisor, guard: ProcessGuard, 
     try:
         if server:
             server.start()
+        config = configuration(environment)
         prepared = prepare(environment)
         if prepared.revisions:
             log.line("up", f"database migrated: {', '.join(prepared.revisions)}")
         variables = environment.child_environment(prepared.database_url)
-        _ready_instance(environment, prepared.database_url, log)
+        _ready_instance(environment, prepared.database_url, config, log)
         first = [_code(environment, variables), _service(environment, variables)]
         supervisor.start([*first, *([_sandbox(environment, variables)] if with_sandbox else [])])
         if not supervisor.is_stopping:  # both ask the code server as soon as they start
@@ -90,7 +91,7 @@ def _run(environment: Environment, supervisor: Supervisor, guard: ProcessGuard, 
         log.line("up", "stopped")
 
 
-def _ready_instance(environment: Environment, database_url: str, log: _Log) -> None:
+def _ready_instance(environment: Environment, database_url: str, config: Config, log: _Log) -> None:
     """Fails the runs that an earlier, killed ``up`` has left behind, and makes the accounts known as partitions."""
     environment.enter(database_url)
     from dagster import DagsterInstance
@@ -99,7 +100,6 @@ def _ready_instance(environment: Environment, database_url: str, log: _Log) -> N
     from sync_pipelines.orchestration.partitions import register_accounts
     from sync_pipelines.registry import all_vendors
 
-    config = load_config(environment.config_path)
     with DagsterInstance.get() as instance:
         for run_id in fail_orphans(instance, is_code_server_down=True):
             log.line("up", f"run {run_id} had lost its process; marked as failed")

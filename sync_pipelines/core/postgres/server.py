@@ -98,6 +98,11 @@ class EmbeddedServer:
         """The running server's process id."""
         return self._recorded_pid() if self.is_running() else None
 
+    @property
+    def has_data(self) -> bool:
+        """Whether it was ever started here."""
+        return (self.data / "PG_VERSION").exists()
+
     def is_running(self) -> bool:
         """Whether any process of this server is alive."""
         if not self.state.exists():

@@ -1,7 +1,8 @@
 """A look-alike of AliExpress' gateway for dropshippers: ``/sync`` for business methods, ``/rest{path}`` for token calls.
 
-App key ``sandbox-app``, secret ``sandbox-app-secret``, tokens ``sandbox-access`` and ``sandbox-refresh``. ``size="full"``: 500
-products, ``size="demo"``: 30. Two in a hundred business calls are throttled, whatever the rate.
+``/oauth/authorize`` is the consent page, which agrees at once. App key ``sandbox-app``, secret ``sandbox-app-secret``,
+tokens ``sandbox-access`` and ``sandbox-refresh``. ``size="full"``: 500 products, ``size="demo"``: 30. Two in a hundred business
+calls are throttled, whatever the rate.
 
 Control, beside the common routes::
 
@@ -21,11 +22,11 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sync_pipelines.sandbox.aliexpress.gateway import Listed, Object, envelope, error, flat_error, is_signed
@@ -72,6 +73,14 @@ class AliExpress:
             "aliexpress.trade.ds.order.get": self._order,
             "aliexpress.ds.order.tracking.get": self._tracking,
         }
+
+    async def consent(self, request: Request) -> Response:
+        """Agrees at once, as a person who clicks "agree"."""
+        query = request.query_params
+        if query.get("client_id") != APP_KEY or query.get("response_type") != "code" or not query.get("redirect_uri"):
+            return JSONResponse({"error": "invalid_request"}, 400)
+        back = {"code": self.world.agree()} | ({"state": query["state"]} if "state" in query else {})
+        return RedirectResponse(f"{query['redirect_uri']}?{urlencode(back)}", 302)
 
     async def rest(self, request: Request) -> Response:
         """Token calls; flat answers."""
@@ -123,12 +132,12 @@ class AliExpress:
         return f"21{self._requests:010d}"
 
     def _token(self, path: str, sent: dict[str, str], request_id: str) -> Object:
-        given = (
-            sent.get("refresh_token", "") if path.endswith("refresh") else "sandbox-refresh" * (sent.get("code") == "sandbox-code")
-        )
-        pair = self.world.refresh(given)
+        if path.endswith("create"):
+            pair, refusal = self.world.exchange(sent.get("code", "")), "InvalidCode"
+        else:
+            pair, refusal = self.world.refresh(sent.get("refresh_token", "")), "IllegalRefreshToken"
         if pair is None:
-            return flat_error("IllegalRefreshToken", "The specified refresh token is invalid or expired", request_id)
+            return flat_error(refusal, "The specified code or refresh token is invalid or expired", request_id)
         return {**pair, "code": "0", "request_id": request_id}
 
     def _product(self, sent: dict[str, str]) -> Object:
@@ -203,6 +212,7 @@ def create_app(*, seed: int = 1, size: str = "demo", clock: Clock | None = None)
     gateway = AliExpress(world)
     routes: list[BaseRoute] = [
         Route("/sync", gateway.sync, methods=["GET", "POST"]),
+        Route("/oauth/authorize", gateway.consent),
         Route("/rest/{path:path}", gateway.rest, methods=["GET", "POST"]),
     ]
     app = look_alike(routes, clock=clock, control=_control(world))

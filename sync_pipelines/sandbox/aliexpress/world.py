@@ -42,6 +42,12 @@ class Product:
     is_withdrawn: bool = False
 
 
+LAUNCHED_ACCESS_S, LAUNCHED_REFRESH_S = 2_592_000.0, 5_184_000.0
+"""Lives of a launched app's tokens; those of an app in test live one and two days (facts 4)."""
+
+CODE_LIFE_S = 180.0
+
+
 @dataclass
 class Tokens:
     """The account's credentials; the refresh token's end never moves, however often one refreshes."""
@@ -50,6 +56,7 @@ class Tokens:
     refresh: str
     refresh_ends: float
     issued: int = 0
+    codes: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -57,7 +64,7 @@ class World:
     """One account's view of the platform.
 
     Attributes:
-        access_ttl: Seconds an access token lives; a launched app has 30 days, an app in test one.
+        access_ttl: Seconds an access token lives.
         throttle: Chance of ``ApiCallLimit`` on any business call.
         slip: Share of SKUs priced in CNY although another currency was asked for.
     """
@@ -66,7 +73,7 @@ class World:
     seed: int
     products: dict[int, Product]
     tokens: Tokens
-    access_ttl: float = 86_400.0
+    access_ttl: float = LAUNCHED_ACCESS_S
     throttle: float = 0.02
     slip: float = 0.0
     orders: dict[str, Object] = field(default_factory=dict)
@@ -75,9 +82,26 @@ class World:
 
     def refresh(self, token: str) -> Object | None:
         """A new pair, or ``None`` for a refresh token that is unknown, used or past its fixed end."""
-        now = self.clock.now()
-        if token != self.tokens.refresh or now >= self.tokens.refresh_ends:
+        if token != self.tokens.refresh or self.clock.now() >= self.tokens.refresh_ends:
             return None
+        return self._pair()
+
+    def agree(self) -> str:
+        """A person agrees in the browser: a code that works once, for three minutes."""
+        code = f"0_sandbox_{self.seed}_{len(self.tokens.codes)}_{self.tokens.issued}"
+        self.tokens.codes[code] = self.clock.now() + CODE_LIFE_S
+        return code
+
+    def exchange(self, code: str) -> Object | None:
+        """A pair with a new end, or ``None`` for a code that is unknown, used or too old."""
+        now = self.clock.now()
+        if self.tokens.codes.pop(code, 0.0) <= now:
+            return None
+        self.tokens.refresh_ends = now + LAUNCHED_REFRESH_S
+        return self._pair()
+
+    def _pair(self) -> Object:
+        now = self.clock.now()
         self.tokens.issued += 1
         access, self.tokens.refresh = f"sandbox-access-{self.tokens.issued}", f"sandbox-refresh-{self.tokens.issued}"
         self.tokens.access[access] = now + self.access_ttl
@@ -127,7 +151,7 @@ def make_world(*, seed: int, products: int, clock: Clock) -> World:
     chance = random.Random(seed)
     made = {FIRST_PRODUCT_ID + n: _product(n, chance) for n in range(products)}
     now = clock.now()
-    tokens = Tokens({"sandbox-access": now + 86_400.0}, "sandbox-refresh", now + 172_800.0)
+    tokens = Tokens({"sandbox-access": now + LAUNCHED_ACCESS_S}, "sandbox-refresh", now + LAUNCHED_REFRESH_S)
     return World(clock=clock, seed=seed, products=made, tokens=tokens)
 
 

@@ -13,7 +13,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sync_pipelines.sandbox.sendcloud.world import Account, Key, World
+from sync_pipelines.sandbox.sendcloud.profiles import Key
+from sync_pipelines.sandbox.sendcloud.world import Account, World
 
 Endpoint = Callable[[Account, Request], Awaitable[Response]]
 

@@ -23,7 +23,7 @@ Control routes besides the common ones; ``account`` is ``main`` unless given:
 ``POST /_control/break``     ``{"kind", "order"|"parcel"}``: a malformed record (`listing.BREAKAGES`); ``DELETE`` heals
 ``POST /_control/pages``     `listing.PageFault`: duplicate, loop, reorder, overlap, no_next, null, null_list, empty
 ``POST /_control/v3``        ``{"down": true, "kind": "status"|"html"|"forbidden", "status", "path"}``
-``POST /_control/settings``  `world.Settings`: quotas, delays, 429 style, OAuth only, failing carriers; ``GET`` reads them
+``POST /_control/settings``  `profiles.Settings`: quotas, delays, 429 style, OAuth only, failing carriers; ``GET`` reads them
 ``POST /_control/reset``     everything as at first, apart from the clock, the request log and planned faults
 ``POST /_control/world``     ``{"orders", "products", "history_days", "shipped_percent"}``: starts over, up to 1,000,000 orders
 ``POST /_control/methods``   gives every V2 shipping method another id

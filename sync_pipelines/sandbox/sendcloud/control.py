@@ -17,9 +17,10 @@ from sync_pipelines.sandbox.sendcloud.access import Gate, answer
 from sync_pipelines.sandbox.sendcloud.listing import BREAKAGES, Lists, PageFault
 from sync_pipelines.sandbox.sendcloud.outage import Outage
 from sync_pipelines.sandbox.sendcloud.parcels import v2_parcel
+from sync_pipelines.sandbox.sendcloud.profiles import Settings
 from sync_pipelines.sandbox.sendcloud.rendering import v3_shipment
 from sync_pipelines.sandbox.sendcloud.webhooks import Campaign, send
-from sync_pipelines.sandbox.sendcloud.world import Account, Settings, World
+from sync_pipelines.sandbox.sendcloud.world import Account, World
 
 
 class Control:

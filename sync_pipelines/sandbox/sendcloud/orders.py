@@ -13,10 +13,11 @@ from starlette.responses import Response
 from sync_pipelines.sandbox.sendcloud.access import RefusedError, answer, read_json, v3_error
 from sync_pipelines.sandbox.sendcloud.chance import micros
 from sync_pipelines.sandbox.sendcloud.checks import Complaint, check_order
+from sync_pipelines.sandbox.sendcloud.facets import SORTABLE
 from sync_pipelines.sandbox.sendcloud.generate import DAY
 from sync_pipelines.sandbox.sendcloud.listing import Lists
 from sync_pipelines.sandbox.sendcloud.paging import Cursor, InvalidCursorError, page
-from sync_pipelines.sandbox.sendcloud.world import SORTABLE, Account
+from sync_pipelines.sandbox.sendcloud.world import Account
 
 READ_ONLY = ("id", "created_at", "modified_at")
 DATES = {

@@ -11,7 +11,8 @@ from sync_pipelines.sandbox.sendcloud.access import answer, read_json, v2_error,
 from sync_pipelines.sandbox.sendcloud.announcing import grams
 from sync_pipelines.sandbox.sendcloud.catalogue import COUNTRIES, OPTION_BY_CODE, OPTIONS, SENDERS, STATUSES, Option
 from sync_pipelines.sandbox.sendcloud.chance import server_time
-from sync_pipelines.sandbox.sendcloud.world import Account, Integration
+from sync_pipelines.sandbox.sendcloud.profiles import Integration
+from sync_pipelines.sandbox.sendcloud.world import Account
 
 COMPAT_MOST = 100
 

@@ -14,9 +14,10 @@ from sync_pipelines.sandbox.sendcloud.generate import Parcel, Shipping
 from sync_pipelines.sandbox.sendcloud.mutate import next_status, set_status, ship
 from sync_pipelines.sandbox.sendcloud.parcels import v2_parcel
 from sync_pipelines.sandbox.sendcloud.posting import Delivery, post_all
+from sync_pipelines.sandbox.sendcloud.profiles import Key
 from sync_pipelines.sandbox.sendcloud.reference import v2_integration
 from sync_pipelines.sandbox.sendcloud.rendering import instant
-from sync_pipelines.sandbox.sendcloud.world import Account, Key
+from sync_pipelines.sandbox.sendcloud.world import Account
 
 SIGNATURE = "Sendcloud-Signature"
 

@@ -3,100 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
-from datetime import datetime
+from dataclasses import fields
 from typing import Any
 
 from sync_pipelines.sandbox.common.clock import Clock
 from sync_pipelines.sandbox.common.quota import AllOf, Quota, SlidingWindow
 from sync_pipelines.sandbox.sendcloud.catalogue import NO_LABEL, SENDERS
-from sync_pipelines.sandbox.sendcloud.chance import made_uuid, micros, server_time
+from sync_pipelines.sandbox.sendcloud.chance import made_uuid, server_time
+from sync_pipelines.sandbox.sendcloud.facets import NEVER, address_of, entry, meta_of, total_of
 from sync_pipelines.sandbox.sendcloud.generate import DAY, Generator, Meta, Parcel, Shipping
 from sync_pipelines.sandbox.sendcloud.paging import Entry, Index
+from sync_pipelines.sandbox.sendcloud.profiles import PROFILES, Profile, Settings
 
-NEVER = 1 << 62
-"""Sort value of an unknown time: last in ascending order, as in SendCloud's database."""
-
-SORTABLE = ("pk", "integration", "order_number", "order_created_at", "order_updated_at")
 CACHED_ORDERS = 20_000
-
-
-@dataclass
-class Settings:
-    """How the look-alike behaves where the documentation is silent or tests want it otherwise. Seconds are by the sandbox clock."""
-
-    order_saving_s: float = 0.3
-    announce_s: float = 0.3
-    reads_per_minute: int = 1000
-    writes_per_minute: int = 100
-    writes_per_second: int = 15
-    throttle_body: str = "mixed"
-    """``none``, ``json`` or ``mixed`` (in turn)."""
-    retry_after: int | None = None
-    oauth_only: bool = False
-    closed_status: int = 403
-    """Answer of the closed ``POST /v2/parcels``; not documented."""
-    label_in_list: bool = False
-    """Whether ``create-label-sync`` answers as its example (a list with ``label``) instead of its schema."""
-    hidden_options: list[str] = field(default_factory=list)
-    """Shipping options that are no longer offered."""
-    failing_carriers: list[str] = field(default_factory=list)
-    """Carriers whose announcements end as 201 (or ANNOUNCEMENT_FAILED later) with an error."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key pair of one integration; the signature key signs webhooks of some integration types."""
-
-    public: str
-    secret: str
-    integration: int
-    webhook_signature: str
-
-
-@dataclass(frozen=True)
-class Integration:
-    """A shop connected to the account."""
-
-    id: int
-    shop_name: str
-    system: str
-
-
-@dataclass(frozen=True)
-class Profile:
-    """An account as it stands in the documentation of the sandbox."""
-
-    name: str
-    number: int
-    user_id: int
-    keys: tuple[Key, ...]
-    integrations: tuple[Integration, ...]
-
-
-PROFILES = (
-    Profile(
-        "main",
-        0,
-        501,
-        (
-            Key("sandbox-public", "sandbox-secret", 7001, "sandbox-webhook-key"),
-            Key("sandbox-public-2", "sandbox-secret-2", 7002, "sandbox-webhook-key-2"),
-        ),
-        (
-            Integration(7001, "Example Shop", "api"),
-            Integration(7002, "Example Store", "shopify_v2"),
-            Integration(7003, "Example Boutique", "woocommerce_v2"),
-        ),
-    ),
-    Profile(
-        "second",
-        1,
-        502,
-        (Key("sandbox-second-public", "sandbox-second-secret", 7101, "sandbox-second-webhook-key"),),
-        (Integration(7101, "Example Outlet", "api"),),
-    ),
-)
 
 
 class Account:
@@ -227,8 +146,8 @@ class Account:
         self._refs[(after.integration, after.order_id)] = key
         for name, index in self._indices.items():
             if before is not None:
-                index.remove(*_entry(name, before, key))
-            index.add(*_entry(name, after, key))
+                index.remove(*entry(name, before, key))
+            index.add(*entry(name, after, key))
         if before is None:
             self._open_parcel(key, order)
         else:
@@ -238,7 +157,7 @@ class Account:
         """Removes an order; a parcel without label goes with it, labelled ones stay."""
         before = self.meta(key)
         for name, index in self._indices.items():
-            index.remove(*_entry(name, before, key))
+            index.remove(*entry(name, before, key))
         shipping = self.shipping_of(key)
         self._orders.pop(key, None)
         self._metas.pop(key, None)
@@ -263,7 +182,7 @@ class Account:
         if name == "pk":
             return key, key
         if key in self._metas or name not in {"order_created_at", "order_updated_at"}:
-            return _entry(name, self.meta(key), key)
+            return entry(name, self.meta(key), key)
         created, updated, _ = self.generator.times(key - self.generator.first_order_id)
         if name == "order_created_at":
             return created, key
@@ -399,9 +318,9 @@ class Account:
                 order_ref=meta.order_id,
                 integration=meta.integration,
                 parcels=[parcel],
-                to_address=_address_of(order),
+                to_address=address_of(order),
                 from_address={name: value for name, value in SENDERS[0].items() if name != "id"},
-                total=_total_of(order),
+                total=total_of(order),
             )
         )
 
@@ -411,7 +330,7 @@ class Account:
         if shipping is None or shipping.has_label:
             return
         parcel = shipping.parcels[0]
-        lines, address, total = order["order_details"]["order_items"], _address_of(order), _total_of(order)
+        lines, address, total = order["order_details"]["order_items"], address_of(order), total_of(order)
         if (parcel.lines, shipping.to_address, shipping.total) != (lines, address, total):
             parcel.lines, shipping.to_address, shipping.total, parcel.updated = lines, address, total, self.now
             self.keep_shipping(shipping)
@@ -453,40 +372,3 @@ class World:
             for profile in PROFILES
         }
         self.keys = {key.public: (self.accounts[profile.name], key) for profile in PROFILES for key in profile.keys}
-
-
-def meta_of(order: dict[str, Any], modified: int) -> Meta:
-    """Reads what lists need from a whole order."""
-    details = order["order_details"]
-    updated = details.get("order_updated_at")
-    return Meta(
-        micros(datetime.fromisoformat(details["order_created_at"])),
-        micros(datetime.fromisoformat(updated)) if updated else None,
-        modified,
-        details["integration"]["id"],
-        details["status"]["code"],
-        order["order_number"],
-        order["order_id"],
-    )
-
-
-def _entry(name: str, meta: Meta, key: int) -> Entry:
-    values: dict[str, int | str] = {
-        "pk": key,
-        "integration": meta.integration,
-        "order_number": meta.order_number,
-        "order_created_at": meta.created,
-        "order_updated_at": NEVER if meta.updated is None else meta.updated,
-    }
-    return values[name], key
-
-
-def _address_of(order: dict[str, Any]) -> dict[str, Any]:
-    """An order may come without an address; its parcel then has an empty one."""
-    blank = {"name": "", "address_line_1": "", "house_number": "", "postal_code": "", "city": "", "country_code": "FR"}
-    return {**blank, **(order.get("shipping_address") or {})}
-
-
-def _total_of(order: dict[str, Any]) -> tuple[str, str]:
-    total = order["payment_details"]["total_price"]
-    return f"{total['value']:.2f}", total["currency"]

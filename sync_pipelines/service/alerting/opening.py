@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sync_pipelines.config import AlertSettings, Config, Environment, Reference, active_config
+from sync_pipelines.config import AlertSettings, Config, Environment, active_config
+from sync_pipelines.config.references import look_up_at
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import ConfigError, DatabaseUnavailable
-from sync_pipelines.core.secrets import SHARED, MasterKeys, Secrets
+from sync_pipelines.core.references import Reference
+from sync_pipelines.core.secrets import SHARED
+from sync_pipelines.opening import secret_lookup, secrets_of
 from sync_pipelines.service.alerting.channels import Channel, Email, Slack
 from sync_pipelines.service.alerting.digest import Links
 from sync_pipelines.service.alerting.people import EMAIL, SLACK
@@ -54,9 +57,7 @@ def open_channels(settings: AlertSettings, environment: Environment, database: D
     def resolve(reference: Reference | None, where: str) -> str | None:
         if reference is None:
             return None
-        return reference.resolve(
-            where=f"alerts.{where}", account=SHARED, secrets=lambda name, _: _secret(name, environment, database)
-        )
+        return reference.bound(look_up_at(f"alerts.{where}", SHARED, secret_lookup(secrets_of(database, environment)))).value()
 
     email, slack = settings.email, settings.slack
     if email:
@@ -73,9 +74,3 @@ def _open(channel: Callable[[], Channel]) -> Channel | str:
         return channel()
     except (ConfigError, DatabaseUnavailable) as error:
         return str(error)
-
-
-def _secret(name: str, environment: Environment, database: Database) -> bytes:
-    if not environment.master_key:
-        raise ConfigError(f"alerts use secret:{name}, but SYNC_PIPELINES_MASTER_KEY is not set")
-    return Secrets(database, MasterKeys.parse(environment.master_key)).get(name, SHARED)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 import httpx
 
 from sync_pipelines.core.db import Database
-from sync_pipelines.core.oauth import OAuthRefresh
+from sync_pipelines.core.oauth import OAuthRefresh, ask_token_endpoint, parse_rfc6749
 from sync_pipelines.core.secrets import Secrets
 
 TOKEN_HEADER = "x-amz-access-token"  # noqa: S105 - a header's name
@@ -42,13 +42,7 @@ def login_with_amazon(
     """The auth flow of one account; its access token is shared by all processes."""
 
     def build_request(current: str | None) -> httpx.Request:
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": current or refresh_token,
-            "client_id": client_id,
-            "client_secret": client_secret,
-        }
-        return httpx.Request("POST", auth_url, data=form)
+        return _refresh_request(auth_url, client_id, client_secret, current or refresh_token)
 
     return LoginWithAmazon(
         account=account,
@@ -58,6 +52,34 @@ def login_with_amazon(
         build_request=build_request,
         transport=transport,
     )
+
+
+def try_refresh_token(
+    *,
+    account: str,
+    auth_url: str,
+    client_id: str,
+    client_secret: str,
+    refresh_token: str,
+    transport: httpx.BaseTransport | None = None,
+) -> None:
+    """Asks once for an access token, which is thrown away.
+
+    Raises:
+        RefreshRefused: Amazon refuses the token, or the application.
+    """
+    request = _refresh_request(auth_url, client_id, client_secret, refresh_token)
+    ask_token_endpoint(request, account=account, parse=parse_rfc6749, transport=transport)
+
+
+def _refresh_request(auth_url: str, client_id: str, client_secret: str, refresh_token: str) -> httpx.Request:
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": refresh_token,
+        "client_id": client_id,
+        "client_secret": client_secret,
+    }
+    return httpx.Request("POST", auth_url, data=form)
 
 
 class RestrictedToken(httpx.Auth):

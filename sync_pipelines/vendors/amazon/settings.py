@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,8 +36,8 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rate: Annotated[float, Field(gt=0, description="Requests per second")]
-    burst: Annotated[int, Field(ge=1, description="Requests possible at once")]
+    rate: float = Field(gt=0, description="Requests per second")
+    burst: int = Field(ge=1, description="Requests possible at once")
 
 
 class Settings(BaseModel):
@@ -48,7 +47,7 @@ class Settings(BaseModel):
 
     region: Region = Field(default=Region.EU, description="Chooses base_url where the account names none")
     marketplaces: tuple[str, ...] = Field(min_length=1, max_length=50, description="Marketplace ids; one call reads all of them")
-    orders_api: OrdersApi = OrdersApi.V2026
+    orders_api: OrdersApi = Field(default=OrdersApi.V2026, description="Orders API that is read; v0 ends on 2027-03-27")
     start: UtcInstant | None = Field(default=None, description="Where the first sync begins; default: 30 days ago")
     personal_data: bool = Field(default=False, description="Store buyer and address, in columns of their own")
     personal_data_days: int = Field(default=30, ge=0, description="Days after the latest ship date until they are erased")

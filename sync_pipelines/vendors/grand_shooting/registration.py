@@ -38,7 +38,7 @@ def register_webhooks(client: GrandShootingClient, settings: Settings) -> Regist
             f"{client.account}: set settings.webhook_url (the public address of our intake) and settings.webhook_key",
             account=client.account,
         )
-    wanted = f"{settings.webhook_url}?{urlencode({'key': settings.webhook_key})}"
+    wanted = f"{settings.webhook_url}?{urlencode({'key': settings.webhook_key.value()})}"
     done = Registration()
     for subscription in client.subscriptions():
         if without_key(subscription.address) != without_key(wanted):

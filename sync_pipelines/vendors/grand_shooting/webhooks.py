@@ -16,7 +16,7 @@ from sync_pipelines.core.buckets import Lane
 from sync_pipelines.core.errors import ContractError, DataError
 from sync_pipelines.core.jsons import Json, decode_json
 from sync_pipelines.core.queue import NewTask, QueueSpec
-from sync_pipelines.core.webhooks import Verdict, WebhookRoute, keys_match
+from sync_pipelines.core.webhooks import Verdict, WebhookRoute, keys_match, known_keys
 from sync_pipelines.vendors.grand_shooting.client import REFERENCE_TOPICS
 from sync_pipelines.vendors.grand_shooting.fan_out.tasks import CHANGES
 from sync_pipelines.vendors.grand_shooting.models import WebhookBody
@@ -25,7 +25,7 @@ from sync_pipelines.vendors.grand_shooting.settings import Settings
 
 def verify(settings: Settings, _: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Verdict:
     """The key is the current or the previous one, and the body names no other account than ours."""
-    if not keys_match(query.get("key"), (settings.webhook_key, settings.previous_webhook_key)):
+    if not keys_match(query.get("key"), known_keys((settings.webhook_key, settings.previous_webhook_key))):
         return Verdict.FORGED
     try:
         document = decode_json(body)

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import AuthError, ConfigError, DataError, RemoteError, Throttled, TransientError
+from sync_pipelines.core.faults import describe
 from sync_pipelines.core.jsons import Json, encode_json
-from sync_pipelines.core.store import describe
 from sync_pipelines.core.stream import ParseContext, WriteContext
 from sync_pipelines.core.upsert import upsert
 from sync_pipelines.vendors.sendcloud import documents, label_requests, mapping, matching, tables
@@ -151,7 +151,7 @@ class Labels:
             self._postpone(request, totals, LONGEST_RETRY_S, f"the vendor refuses the credentials ({error})")
             raise
         except ValidationError as error:
-            self._fail(request, totals, f"the vendor's order or answer cannot be read: {describe(error)}")
+            self._fail(request, totals, f"the vendor's order or answer cannot be read: {describe(error).text}")
         except RemoteError as error:
             self._fail(request, totals, explain(error.body, status=error.status) if error.body else str(error))
 

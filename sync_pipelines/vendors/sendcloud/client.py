@@ -6,22 +6,20 @@ resume it. Writes that must not happen twice are marked so; whoever calls them r
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from datetime import date, datetime
 
 import httpx
-import msgspec
 
 from sync_pipelines.core.budget import BucketSpec
-from sync_pipelines.core.errors import ContractError, SyncError, TransientError
+from sync_pipelines.core.errors import SyncError, TransientError
 from sync_pipelines.core.http import CallStats, HttpClient, Response
 from sync_pipelines.core.jsons import Json
 from sync_pipelines.core.oauth import BuildRequest, form_request
+from sync_pipelines.vendors.sendcloud.addresses import given, segment
 from sync_pipelines.vendors.sendcloud.faults import explain, parse_faults, still_processing
+from sync_pipelines.vendors.sendcloud.paging import ListPage, Lists, breach
 
 READS, WRITES, WRITE_BURST = "reads", "writes", "write_burst"
 DEFAULT_AUTH_URL = "https://account.sendcloud.com/oauth2/token"
@@ -48,25 +46,6 @@ IDS_BATCH = 100
 MEDIA_TYPES = ("application/pdf", "application/zpl", "image/png")
 
 _WRITE = (WRITES, WRITE_BURST)
-_LINK = re.compile(r"<([^>]*)>\s*;\s*rel=\"?(\w+)\"?")
-_PAGE_ATTEMPTS = 3
-
-
-@dataclass(frozen=True)
-class ListPage:
-    """One page of a list.
-
-    Attributes:
-        body: As received.
-        request: What was asked, without secrets, for the archive.
-        cursor: Where the next page begins; ``None`` on the last one.
-        count: Records on the page.
-    """
-
-    body: bytes
-    request: str
-    cursor: str | None
-    count: int
 
 
 @dataclass(frozen=True)
@@ -98,21 +77,12 @@ class File:
     media_type: str
 
 
-class _V3Page(msgspec.Struct):
-    data: list[msgspec.Raw]
-
-
-class _V2Page(msgspec.Struct):
-    next: str | int | None = None
-    parcels: list[msgspec.Raw] | None = None
-    results: list[msgspec.Raw] | None = None
-
-
 class SendCloudClient:
     """All calls to one account. ``http`` has ``…/api`` as base address, `BUCKETS` as budget and `classify` as its reading."""
 
     def __init__(self, http: HttpClient) -> None:
         self.http = http
+        self._lists = Lists(http.account, self._get)
 
     @property
     def stats(self) -> CallStats:
@@ -145,7 +115,7 @@ class SendCloudClient:
             sort: Such as ``order_updated_at`` or ``-pk`` (the vendor's default: newest first).
             page_size: 1 to 200.
         """
-        params = _given(
+        params = given(
             integration=",".join(map(str, integrations)),
             order_created_at_min=created[0],
             order_created_at_max=created[1],
@@ -156,7 +126,7 @@ class SendCloudClient:
             sort=sort,
             page_size=page_size,
         )
-        return self._v3_pages("v3/orders", params, cursor)
+        return self._lists.v3("v3/orders", params, cursor)
 
     def order(self, key: str) -> bytes | None:
         """One V3 order as received (``{"data": …}``), by SendCloud's id; ``None`` if it is gone."""
@@ -195,10 +165,10 @@ class SendCloudClient:
         ids: Sequence[int] = (),
     ) -> Iterator[ListPage]:
         """V2 parcels, newest id first, 100 a page; the filters exclude the given instant itself."""
-        params = _given(
+        params = given(
             updated_after=updated_after, announced_after=announced_after, order_number=order_number, ids=",".join(map(str, ids))
         )
-        return self._v2_pages("v2/parcels", params, cursor)
+        return self._lists.v2("v2/parcels", params, cursor)
 
     def parcel(self, key: int) -> bytes | None:
         """One V2 parcel as received (``{"parcel": …}``); ``None`` if it is gone."""
@@ -208,8 +178,8 @@ class SendCloudClient:
         self, integration: int, *, cursor: str | None = None, created_from: date | None = None, created_to: date | None = None
     ) -> Iterator[ListPage]:
         """V2's imported orders of one integration: shop order, status and ``shipment_uuid`` (the V2 way from parcel to order)."""
-        params = _given(start_date=created_from, end_date=created_to)
-        return self._v2_pages(f"v2/integrations/{integration}/shipments", params, cursor)
+        params = given(start_date=created_from, end_date=created_to)
+        return self._lists.v2(f"v2/integrations/{integration}/shipments", params, cursor)
 
     def cancel_parcel(self, key: int) -> Cancellation:
         """Takes a V2 parcel's label back; cancelling one parcel of several cancels all (facts §8.15)."""
@@ -232,7 +202,7 @@ class SendCloudClient:
         page_size: int = SHIPMENTS_PAGE,
     ) -> Iterator[ListPage]:
         """V3 shipments, page by page; ``updated_after`` is a datetime filtered by the server, the best one this API has."""
-        params = _given(
+        params = given(
             updated_after=updated_after,
             updated_before=updated_before,
             announced_after=announced_after,
@@ -242,11 +212,11 @@ class SendCloudClient:
             ids=",".join(map(str, parcel_ids)),
             page_size=page_size,
         )
-        return self._v3_pages("v3/shipments", params, cursor)
+        return self._lists.v3("v3/shipments", params, cursor)
 
     def shipment(self, key: str) -> bytes | None:
         """One V3 shipment as received (``{"data": …}``); ``None`` if it is gone."""
-        return self._one(f"v3/shipments/{_segment(key)}")
+        return self._one(f"v3/shipments/{segment(key)}")
 
     def announce(self, request: Json, *, wait: bool = True, rules: bool = False) -> Announcement:
         """Asks for labels. Side effect: never repeated by us once it may have arrived.
@@ -274,7 +244,7 @@ class SendCloudClient:
         body = response.json()
         shipment = body.get("data") if isinstance(body, dict) else None
         if not isinstance(shipment, dict):
-            raise self._contract(f"POST {path} answers HTTP {response.status} without a shipment", response)
+            raise breach(self.http.account, f"POST {path} answers HTTP {response.status} without a shipment", response)
         return Announcement(shipment, existed=response.status == 409)
 
     def ship_orders(self, request: Json) -> Json:
@@ -293,7 +263,7 @@ class SendCloudClient:
 
     def cancel_shipment(self, key: str) -> Cancellation:
         """Takes a shipment's labels back."""
-        return _cancellation(self._write("POST", f"v3/shipments/{_segment(key)}/cancel", expect=(404, 409, 410)))
+        return _cancellation(self._write("POST", f"v3/shipments/{segment(key)}/cancel", expect=(404, 409, 410)))
 
     # -- documents and tracking -------------------------------------------------------------------------------------------------
 
@@ -307,17 +277,17 @@ class SendCloudClient:
         paper_size: str | None = None,
     ) -> File | None:
         """A parcel's document; ``None`` if there is none."""
-        return self._file(f"v3/parcels/{parcel}/documents/{_segment(kind)}", _given(dpi=dpi, paper_size=paper_size), media_type)
+        return self._file(f"v3/parcels/{parcel}/documents/{segment(kind)}", given(dpi=dpi, paper_size=paper_size), media_type)
 
     def documents(self, parcels: Sequence[int], kind: str = "label", *, media_type: str = MEDIA_TYPES[0]) -> File | None:
         """The documents of up to 20 parcels as one file."""
         if not 0 < len(parcels) <= DOCUMENTS_BATCH:
             raise ValueError(f"1 to {DOCUMENTS_BATCH} parcels a call")
-        return self._file(f"v3/parcel-documents/{_segment(kind)}", [("parcels", str(parcel)) for parcel in parcels], media_type)
+        return self._file(f"v3/parcel-documents/{segment(kind)}", [("parcels", str(parcel)) for parcel in parcels], media_type)
 
     def tracking(self, number: str) -> bytes | None:
         """V3 tracking of a parcel as received (no envelope); ``None`` if the vendor does not know it."""
-        return self._one(f"v3/parcels/tracking/{_segment(number)}")
+        return self._one(f"v3/parcels/tracking/{segment(number)}")
 
     # -- reference data ---------------------------------------------------------------------------------------------------------
 
@@ -339,15 +309,15 @@ class SendCloudClient:
 
     def contracts(self, *, cursor: str | None = None) -> Iterator[ListPage]:
         """V3 carrier contracts."""
-        return self._v3_pages("v3/contracts", [], cursor)
+        return self._lists.v3("v3/contracts", [], cursor)
 
     def sender_addresses(self, *, cursor: str | None = None) -> Iterator[ListPage]:
         """V3 sender addresses."""
-        return self._v3_pages("v3/addresses/sender-addresses", [], cursor)
+        return self._lists.v3("v3/addresses/sender-addresses", [], cursor)
 
     def shipping_methods(self, *, sender_address: int | None = None) -> bytes:
         """All V2 shipping methods as received (``{"shipping_methods": […]}``)."""
-        return self._get("v2/shipping_methods", _given(sender_address=sender_address or "all")).body
+        return self._get("v2/shipping_methods", given(sender_address=sender_address or "all")).body
 
     def shipping_options(self, criteria: Mapping[str, Json] | None = None) -> bytes:
         """V3 shipping options as received (``{"data": […]}``); a POST that only reads, counted as a write."""
@@ -377,7 +347,7 @@ class SendCloudClient:
         response = self._get(path)
         body = response.json()
         if not isinstance(body, dict) or not isinstance(body.get("data"), dict):
-            raise self._contract(f"GET {path} answers without data", response)
+            raise breach(self.http.account, f"GET {path} answers without data", response)
         return body
 
     def _one(self, path: str) -> bytes | None:
@@ -397,57 +367,8 @@ class SendCloudClient:
             return None
         received = response.headers.get("content-type", "").partition(";")[0].strip() or media_type
         if not response.body or received not in MEDIA_TYPES:
-            raise self._contract(f"GET {path} answers with {received or 'nothing'} instead of a document", response)
+            raise breach(self.http.account, f"GET {path} answers with {received or 'nothing'} instead of a document", response)
         return File(response.body, received)
-
-    def _v3_pages(self, path: str, params: list[tuple[str, str]], cursor: str | None) -> Iterator[ListPage]:
-        def read(response: Response) -> tuple[int, str | None]:
-            return len(msgspec.json.decode(response.body, type=_V3Page).data), next_cursor(response.headers.get("link", ""))
-
-        return self._pages(path, params, cursor, read)
-
-    def _v2_pages(self, path: str, params: list[tuple[str, str]], cursor: str | None) -> Iterator[ListPage]:
-        def read(response: Response) -> tuple[int, str | None]:
-            page = msgspec.json.decode(response.body, type=_V2Page)
-            records = page.parcels if page.parcels is not None else page.results
-            if records is None:
-                raise msgspec.ValidationError("neither parcels nor results")
-            return len(records), cursor_of(page.next) if isinstance(page.next, str) else None
-
-        return self._pages(path, params, cursor, read)
-
-    def _pages(
-        self, path: str, params: list[tuple[str, str]], cursor: str | None, read: Callable[[Response], tuple[int, str | None]]
-    ) -> Iterator[ListPage]:
-        """Walks a list. A cursor that comes twice is a loop and an error; a page of the wrong shape is asked for again first."""
-        seen: set[str] = set()
-        while True:
-            page = self._page(path, params if cursor is None else [*params, ("cursor", cursor)], read)
-            yield page
-            if page.cursor is None:
-                return
-            if page.cursor in seen or page.cursor == cursor:
-                raise ContractError(f"{self.http.account}: GET {path} leads back to a page already read", account=self.http.account)
-            seen.add(page.cursor)
-            cursor = page.cursor
-
-    def _page(self, path: str, params: list[tuple[str, str]], read: Callable[[Response], tuple[int, str | None]]) -> ListPage:
-        request = f"GET /{path}?{urlencode(params)}" if params else f"GET /{path}"
-        for attempt in range(1, _PAGE_ATTEMPTS + 1):
-            response = self._get(path, params)
-            try:
-                count, following = read(response)
-            except msgspec.ValidationError as error:
-                if attempt == _PAGE_ATTEMPTS:
-                    raise self._contract(f"GET {path} answers with something that is not a list page", response) from error
-            else:
-                return ListPage(response.body, request, following, count)
-        raise AssertionError("unreachable")
-
-    def _contract(self, what: str, response: Response) -> ContractError:
-        return ContractError(
-            f"{self.http.account}: {what}", account=self.http.account, status=response.status, body=response.body[:65_536]
-        )
 
 
 def classify(response: Response) -> SyncError | None:
@@ -467,41 +388,9 @@ def token_request(auth_url: str, public_key: str, secret_key: str) -> BuildReque
     return form_request(auth_url, {"grant_type": "client_credentials"}, basic=(public_key, secret_key))
 
 
-def next_cursor(link: str) -> str | None:
-    """The cursor of ``rel="next"``. Only the cursor is taken: the documentation's links lack ``/api`` (facts §3.3)."""
-    for url, rel in _LINK.findall(link):
-        if rel == "next":
-            return cursor_of(url)
-    return None
-
-
-def cursor_of(url: str) -> str | None:
-    """The ``cursor`` of a page's address."""
-    values = parse_qs(urlsplit(url).query).get("cursor")
-    return values[0] if values else None
-
-
 def _cancellation(response: Response) -> Cancellation:
     body = response.json() if response.body else {}
     data = body.get("data", body) if isinstance(body, dict) else {}
     message = str(data.get("message") or explain(response.body, status=response.status))
     outcomes = {200: str(data.get("status") or "cancelled"), 202: "queued", 404: "gone", 410: "deleted"}
     return Cancellation(outcomes.get(response.status, "refused"), message)
-
-
-def _given(**params: Any) -> list[tuple[str, str]]:
-    """The parameters that have a value, as query text."""
-    return [(name, _query_value(value)) for name, value in params.items() if value not in (None, "")]
-
-
-def _query_value(value: Any) -> str:
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError("times must be aware")
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def _segment(value: str) -> str:
-    """A path segment that cannot leave its place."""
-    return quote(value, safe="")

@@ -11,8 +11,9 @@ from sync_pipelines.core.errors import ContractError
 from sync_pipelines.core.stream import ParseContext
 from sync_pipelines.core.upsert import Record
 from sync_pipelines.vendors.sendcloud.fields import EPOCH
-from sync_pipelines.vendors.sendcloud.models import Order, OrderItem, Shipment, ShipmentParcel, V2Parcel, V2ParcelItem
+from sync_pipelines.vendors.sendcloud.models import Order, OrderItem, Shipment, ShipmentParcel
 from sync_pipelines.vendors.sendcloud.tables import UNKNOWN_INTEGRATION
+from sync_pipelines.vendors.sendcloud.v2_models import V2Parcel, V2ParcelItem
 from sync_pipelines.vendors.sendcloud.vocabulary import v2_code, wms_status
 
 V3, V3_HINT, V2, V3_SHIPMENTS = "v3", "v3+shipments", "v2", "v3-shipments"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from sync_pipelines.core.dead_letters import Letter
+from sync_pipelines.core.errors import TransientError
 from sync_pipelines.core.faults import describe
 from sync_pipelines.core.jsons import decode_json
 from sync_pipelines.core.stream import WriteContext
@@ -19,7 +20,11 @@ from sync_pipelines.vendors.sendcloud.letters import RETRY_QUEUE
 
 
 def make_label(account: AccountContext, client: SendCloudClient, run_id: str, letter: Letter) -> str | None:
-    """Announces a failed request anew; an edited letter changes the request first."""
+    """Announces a failed request anew; an edited letter changes the request first.
+
+    Raises:
+        TransientError: The vendor has not judged it yet; it waits for the next round.
+    """
     key = int(letter.key)
     with account.database.transaction() as connection:
         if letter.original is not None:
@@ -30,7 +35,9 @@ def make_label(account: AccountContext, client: SendCloudClient, run_id: str, le
         state = label_requests.state_of(connection, account.id, key)
     if state == "failed":
         return label_requests.REFUSED
-    return f"the request is {state} now" if state in {"waiting", "sending", "announcing"} else None
+    if state in {"waiting", "sending", "announcing"}:
+        raise TransientError(f"{account.id}: label request {key} is {state} now", account=account.id)
+    return None
 
 
 def write_products(account: AccountContext, client: SendCloudClient, run_id: str, letter: Letter) -> str | None:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sync_pipelines.core.instants import UtcInstant
+from sync_pipelines.core.references import Reference
 
 DEFAULT_BASE_URL = "https://panel.sendcloud.sc/api"
 """``/v2`` and ``/v3`` are appended."""
@@ -41,7 +42,9 @@ class LabelSettings(BaseModel):
     background: bool = Field(default=False, description="Announce in the background and look again later, instead of waiting")
     sender_address_id: int | None = Field(default=None, description="Sender address; default: the vendor's list's first")
     default_weight_kg: Decimal | None = Field(default=None, gt=0, description="For orders whose weight is unknown")
-    media_type: Literal["application/pdf", "application/zpl", "image/png"] = "application/pdf"
+    media_type: Literal["application/pdf", "application/zpl", "image/png"] = Field(
+        default="application/pdf", description="Format of the documents; application/zpl for label printers"
+    )
     dpi: Literal[72, 203, 300, 600] | None = Field(default=None, description="Resolution; default: the vendor's")
     directory: Path | None = Field(default=None, description="Keep documents as files here instead of in the database")
     at_once: int = Field(default=4, ge=1, le=10, description="Calls under way at the same time")
@@ -72,12 +75,12 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    webhook_keys: list[str] = Field(default=[], max_length=2, description="Keys that sign webhooks; two while rotating")
+    webhook_keys: list[Reference] = Field(default=[], max_length=2, description="Keys that sign webhooks; two while rotating")
     start: UtcInstant | None = Field(default=None, description="Where the first sync begins; default: 30 days ago")
     wms_status: dict[str, str] = Field(default={}, description="Vendor status to warehouse status, over the built-in table")
     reads_per_minute: int = Field(default=1000, ge=1, description="GET requests")
     writes_per_minute: int = Field(default=100, ge=1, description="POST, PUT, PATCH and DELETE requests")
     writes_per_second: int = Field(default=15, ge=1, description="Burst of write requests")
     oauth: bool = Field(default=False, description="Use OAuth client credentials instead of Basic authentication")
-    labels: LabelSettings = LabelSettings()
-    products: ProductSettings = ProductSettings()
+    labels: LabelSettings = Field(default=LabelSettings(), description="How labels are made")
+    products: ProductSettings = Field(default=ProductSettings(), description="How products are derived and written")

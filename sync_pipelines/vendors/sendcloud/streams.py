@@ -19,8 +19,9 @@ from sync_pipelines.core.errors import AuthError, DataError, RemoteError, Thrott
 from sync_pipelines.core.stream import Page, Reconciling, Stream, Sweep
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.sendcloud import mapping, matching, tables
-from sync_pipelines.vendors.sendcloud.client import ListPage, SendCloudClient
+from sync_pipelines.vendors.sendcloud.client import SendCloudClient
 from sync_pipelines.vendors.sendcloud.letters import RETRY_QUEUE
+from sync_pipelines.vendors.sendcloud.paging import ListPage
 
 log = logging.getLogger(__name__)
 

@@ -21,15 +21,13 @@ from sync_pipelines.core.buckets import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.dead_tasks import fail
 from sync_pipelines.core.errors import ContractError, DataError
-from sync_pipelines.core.faults import Fault
-from sync_pipelines.core.faults import describe as describe_fault
+from sync_pipelines.core.faults import Fault, describe
 from sync_pipelines.core.jsons import Json, encode_json
 from sync_pipelines.core.queue import NewTask, QueueSpec, Task, claim, finish
-from sync_pipelines.core.store import describe
 from sync_pipelines.core.stream import ParseContext, WriteContext
 from sync_pipelines.core.tables import COMMON_COLUMNS
 from sync_pipelines.core.upsert import Record, upsert
-from sync_pipelines.core.webhooks import Verdict, WebhookRoute, keys_match, signature_matches
+from sync_pipelines.core.webhooks import Verdict, WebhookRoute, keys_match, known_keys, signature_matches
 from sync_pipelines.vendors.sendcloud import mapping, matching, tables
 from sync_pipelines.vendors.sendcloud.letters import EVENTS, RETRY_QUEUE
 from sync_pipelines.vendors.sendcloud.models import ParcelEventCreated, ParcelStatusChanged
@@ -96,7 +94,7 @@ def parse(bodies: Sequence[bytes], context: ParseContext) -> Parsed:
             else:
                 parsed.ignored += 1
         except ValidationError as error:
-            parsed.broken.append((position, describe(error)))
+            parsed.broken.append((position, describe(error).text))
         except (DataError, ContractError) as error:
             parsed.broken.append((position, str(error)))
     return parsed
@@ -219,7 +217,7 @@ QUEUE = QueueSpec(name=EVENTS, batch_size=500, keep_done=timedelta(days=1))
 
 def _verify(settings: Any, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Verdict:
     del query
-    return Verdict.GENUINE if is_genuine(body, headers, settings.webhook_keys) else Verdict.FORGED
+    return Verdict.GENUINE if is_genuine(body, headers, known_keys(settings.webhook_keys)) else Verdict.FORGED
 
 
 def tasks_of(account: str, settings: Any, body: Json) -> list[tuple[QueueSpec, NewTask]]:
@@ -258,7 +256,7 @@ def _store_tasks(database: Database, context: WriteContext, tasks: list[Task]) -
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         if len(tasks) == 1:
             with database.transaction() as connection:
-                fail(connection, tasks[0], describe_fault(error), run_id=context.run_id, retry=RETRY_QUEUE)
+                fail(connection, tasks[0], describe(error), run_id=context.run_id, retry=RETRY_QUEUE)
             return
         middle = len(tasks) // 2
         _store_tasks(database, context, tasks[:middle])

@@ -124,7 +124,7 @@ def _send(
     headers = {
         "Content-Type": "application/json",
         "X-Sync-Delivery": str(request_id),
-        "X-Sync-Signature": signature(webhook.secret.get_secret_value(), now, body),
+        "X-Sync-Signature": signature(webhook.secret.value(), now, body),
     }
     extensions: dict[str, Any] = {}
     try:

@@ -6,7 +6,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
+
+from sync_pipelines.core.references import Reference
 
 
 class PriceRule(BaseModel):
@@ -20,11 +22,11 @@ class PriceRule(BaseModel):
 
     from_cost: Decimal = Field(default=Decimal(0), ge=0, description="Lowest cost of this band, inclusive")
     to_cost: Decimal | None = Field(default=None, description="End of this band, exclusive; none: no end")
-    margin_percent: Decimal = Field(default=Decimal(40), ge=0)
+    margin_percent: Decimal = Field(default=Decimal(40), ge=0, description="Added to the cost, in percent of it")
     fixed: Decimal = Field(default=Decimal(0), ge=0, description="Added to the cost with its margin")
     min_margin: Decimal = Field(default=Decimal(0), ge=0, description="The least a sale must bring above its cost")
     vat: Literal["in", "out"] = Field(default="in", description="Whether selling prices contain VAT")
-    vat_percent: Decimal = Field(default=Decimal(20), ge=0)
+    vat_percent: Decimal = Field(default=Decimal(20), ge=0, description="VAT that is added with `vat: in`")
     ending: Decimal | None = Field(default=Decimal("0.99"), ge=0, lt=1, description="Cents of every price; none: plain cents")
 
 
@@ -44,7 +46,7 @@ class CompletionWebhook(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: str = Field(description="https address; addresses inside private networks are refused")
-    secret: SecretStr = Field(description="Key of the HMAC-SHA256 signature")
+    secret: Reference = Field(description="Key of the HMAC-SHA256 signature")
     allow_private: bool = Field(default=False, description="Also allow http and private networks (tests, one machine)")
 
 
@@ -57,11 +59,11 @@ class SupplierSettings(BaseModel):
     max_age: timedelta = Field(default=timedelta(hours=6), description="Stock not confirmed for so long is unknown")
     safety_stock: int = Field(default=0, ge=0, description="Units never offered")
     max_handling_days: int | None = Field(default=None, ge=0, description="Stock that takes longer to leave is not offered")
-    brake: Brake = Brake()
-    price_rules: list[PriceRule] = [PriceRule()]
+    brake: Brake = Field(default=Brake(), description="What is implausible enough to wait for a person")
+    price_rules: list[PriceRule] = Field(default=[PriceRule()], description="How selling prices are made; the first that fits")
     requests_kept_days: int = Field(default=7, ge=1, description="Finished sync requests are dropped after this")
     history_kept_days: int = Field(default=30, ge=1, description="Stock and price history is dropped after this")
-    completion_webhook: CompletionWebhook | None = None
+    completion_webhook: CompletionWebhook | None = Field(default=None, description="Where the end of a sync request is told")
     order_unknown_for: timedelta = Field(
         default=timedelta(days=2), description="An order unknown to the vendor for so long is given up"
     )

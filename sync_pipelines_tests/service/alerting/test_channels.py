@@ -12,7 +12,7 @@ import pytest
 
 from sync_pipelines.cli import invoke
 from sync_pipelines.config.alerts import EmailSettings, SlackSettings
-from sync_pipelines.config.references import Reference
+from sync_pipelines.core.references import Reference
 from sync_pipelines.service.alerting.channels import Email, NotSent, Slack
 from sync_pipelines.service.alerting.digest import Group, Line, Links, Message, slack_blocks
 from sync_pipelines.service.alerting.people import WEBHOOK

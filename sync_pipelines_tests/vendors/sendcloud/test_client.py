@@ -12,8 +12,10 @@ import pytest
 from sync_pipelines.core.errors import AuthError, ContractError, DataError, Throttled, TransientError
 from sync_pipelines.core.http import HttpClient
 from sync_pipelines.core.jsons import decode_json, encode_json
-from sync_pipelines.vendors.sendcloud.client import SendCloudClient, basic_auth, classify, cursor_of, next_cursor
-from sync_pipelines.vendors.sendcloud.models import Order, V2OrderBlob, V2Parcel
+from sync_pipelines.vendors.sendcloud.addresses import cursor_of, next_cursor
+from sync_pipelines.vendors.sendcloud.client import SendCloudClient, basic_auth, classify
+from sync_pipelines.vendors.sendcloud.models import Order
+from sync_pipelines.vendors.sendcloud.v2_models import V2OrderBlob, V2Parcel
 from sync_pipelines_tests.sandboxes import RunningSandbox
 from sync_pipelines_tests.vendors.sendcloud.conftest import connect
 

@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from sync_pipelines.core.jsons import decode_json, encode_json
-from sync_pipelines.vendors.sendcloud.models import Order, OrderLabel, ParcelStatusChanged, Shipment, V2Parcel
+from sync_pipelines.vendors.sendcloud.models import Order, OrderLabel, ParcelStatusChanged, Shipment
 from sync_pipelines.vendors.sendcloud.reference_models import Contract, Integration, SenderAddress
+from sync_pipelines.vendors.sendcloud.v2_models import V2Parcel
 
 ORDER = rb"""{"id": "17", "order_id": "A-1", "order_number": "SO-1", "created_at": "2026-01-02T03:04:05.678901+00:00",
  "modified_at": "2026-01-03T00:00:00+00:00",

@@ -17,6 +17,7 @@ from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.dead_letters import Letter
 from sync_pipelines.core.queue import NewTask, enqueue
+from sync_pipelines.core.references import Reference
 from sync_pipelines.core.resend import Resent
 from sync_pipelines.core.sync import Request
 from sync_pipelines.orchestration.retries import queues_of, retry_all
@@ -189,7 +190,7 @@ def test_an_event_the_database_refuses_stands_alone_and_the_others_are_stored(sh
 
 
 def test_a_webhook_that_cannot_be_read_is_tried_again_too(shop: Shop, database_url: str) -> None:
-    settings = shop.settings.model_copy(update={"webhook_keys": ["fixture-key"]})
+    settings = shop.settings.model_copy(update={"webhook_keys": [Reference("fixture-key")]})
     service = Intake(opened := Database(database_url), webhooks.WEBHOOKS, {ACCOUNT: settings}.get)
     sent = json.dumps(event(7)).replace('"status"', '"statut"').encode()
     signature = hmac.new(b"fixture-key", sent, hashlib.sha256).hexdigest()

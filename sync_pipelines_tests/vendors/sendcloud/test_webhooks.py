@@ -21,6 +21,7 @@ from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import DataError
 from sync_pipelines.core.jsons import decode_json
 from sync_pipelines.core.queue import enqueue
+from sync_pipelines.core.references import Reference
 from sync_pipelines.core.stream import WriteContext
 from sync_pipelines.core.sync import Request
 from sync_pipelines.service.app import create_app
@@ -215,7 +216,7 @@ def queued(shop: Shop, sent: bytes) -> list[Any]:
 
 
 def test_the_service_stores_a_parcel_event_by_itself_right_after_its_answer(shop: Shop, database_url: str) -> None:
-    settings = shop.settings.model_copy(update={"webhook_keys": ["fixture-key"]})
+    settings = shop.settings.model_copy(update={"webhook_keys": [Reference("fixture-key")]})
     service = Intake(opened := Database(database_url), webhooks.WEBHOOKS, {ACCOUNT: settings}.get)
     with TestClient(service.before(create_app(opened, parts=[service.running]))) as client:
         for status, at in ((11, 1_700_000_009_000), (1, 1_700_000_000_000)):

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.references import Reference
 from sync_pipelines.vendors.suppliers import completion, requests
 from sync_pipelines.vendors.suppliers.bigbuy.connector import CONNECTOR
 from sync_pipelines.vendors.suppliers.bigbuy.settings import Settings
@@ -17,7 +17,7 @@ from sync_pipelines.vendors.suppliers.connector import Kind
 from sync_pipelines.vendors.suppliers.settings import CompletionWebhook
 from sync_pipelines_tests.vendors.suppliers.test_requests import ACCOUNT, Streams
 
-HOOK = CompletionWebhook(url="https://hooks.example.com/sync", secret=SecretStr("sandbox-hook-secret"))
+HOOK = CompletionWebhook(url="https://hooks.example.com/sync", secret=Reference("sandbox-hook-secret"))
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from sync_pipelines.core.errors import ContractError
 from sync_pipelines.core.stream import DeletePolicy, Deletes, Page, ParseContext, Stream
 from sync_pipelines.core.upsert import Record
 from sync_pipelines.vendors.sendcloud import reference_models as models
-from sync_pipelines.vendors.sendcloud.client import ListPage, SendCloudClient
+from sync_pipelines.vendors.sendcloud.client import SendCloudClient
 from sync_pipelines.vendors.sendcloud.fields import Payload
+from sync_pipelines.vendors.sendcloud.paging import ListPage
 from sync_pipelines.vendors.sendcloud.reference import tables
 
 V2, V3 = "v2", "v3"
