@@ -9,6 +9,7 @@ from typing import Any
 from sync_pipelines.config.alerts import AlertSettings
 from sync_pipelines.config.references import Reference, SecretLookup
 from sync_pipelines.core.errors import ConfigError
+from sync_pipelines.core.retention import Retention
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,14 @@ class Config:
         accounts: In the file's order.
         links: Grand Shooting fan-out links (``vendors.grand_shooting.settings.Link``).
         alerts: Channels, people, limits.
+        retention: How many days things are kept.
         source: Where it came from.
     """
 
     accounts: tuple[Account, ...] = ()
     links: tuple[Any, ...] = ()
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    retention: Retention = field(default_factory=Retention)
     source: str = "accounts.yaml"
 
     def account(self, account_id: str) -> Account:

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from sync_pipelines.core.personal import PERSONAL_DATA_DAYS
+
 
 class PriceRule(BaseModel):
     """How a selling price is made of a cost; the first rule whose band holds the cost applies.
@@ -61,6 +63,11 @@ class SupplierSettings(BaseModel):
     price_rules: list[PriceRule] = [PriceRule()]
     requests_kept_days: int = Field(default=7, ge=1, description="Finished sync requests are dropped after this")
     history_kept_days: int = Field(default=30, ge=1, description="Stock and price history is dropped after this")
+    personal_data_days: int | None = Field(
+        default=PERSONAL_DATA_DAYS,
+        ge=1,
+        description="Recipients in the raw orders are erased so many days after the order was last read; null: never",
+    )
     completion_webhook: CompletionWebhook | None = None
     order_unknown_for: timedelta = Field(
         default=timedelta(days=2), description="An order unknown to the vendor for so long is given up"
