@@ -242,7 +242,7 @@ def blocked(house: House) -> None:
         (old_secret, "expiry", "toy/1: the secret api ends"),
         (refused_token, "expiry", "gazelle/studio: the vendor refuses to renew"),
         (dying_token, "expiry", "gazelle/studio: the refresh token ends"),
-        (blocked, "budget", "toy/1: quota all of 1.2 calls is starved: blocked until"),
+        (blocked, "budget", "toy/1: quota all (one call every 1 s) is starved: blocked until"),
     ],
 )
 def test_what_stands_in_our_tables_is_found(shop: House, plant: Callable[[House], Any], rule: str, words: str) -> None:
