@@ -75,12 +75,14 @@ _BURDEN = (
     """
     insert into sync.tasks_done (finished_at, id, queue, account, key, payload, priority, lane, outcome, attempts, superseded,
         created_at)
-    select now() - n * interval '6 seconds', n, 'grand_shooting.fan_out', 'paris', n::text, '{"id": 1}', 0, 'live', 'done', 1, 0, now()
+    select now() - n * interval '6 seconds', n, 'grand_shooting.fan_out', 'paris', n::text, '{"id": 1}', 0, 'live', 'done', 1, 0,
+           now()
     from generate_series(1, 100000) n
     """,
     """
     insert into sync.deliveries (account, received_at, identity, route, headers, size, body)
-    select 'sendcloud/main', now() - n * interval '12 seconds', decode(md5(n::text), 'hex'), '/webhooks', '{}', 600, repeat('x', 300)::bytea
+    select 'sendcloud/main', now() - n * interval '12 seconds', decode(md5(n::text), 'hex'), '/webhooks', '{}', 600,
+           repeat('x', 300)::bytea
     from generate_series(1, 50000) n
     """,
     """
@@ -95,9 +97,11 @@ _BURDEN = (
     select h, 'queue-' || n, 10, 10, 0, 0
     from generate_series(date_trunc('hour', now()) - interval '365 days', now(), interval '1 hour') h, generate_series(1, 10) n
     """,
-    "insert into sync.reconciliations (account, stream, checked_at, run_id, scope, equal, repaired, different, samples)"
-    " select account, stream, now() - n * interval '1 day' - interval '6 hours', 'run', 'day', 100, 0, 0, '{}'"
-    " from sync.windows cross join generate_series(1, 400) n",
+    """
+    insert into sync.reconciliations (account, stream, checked_at, run_id, scope, equal, repaired, different, samples)
+    select account, stream, now() - n * interval '1 day' - interval '6 hours', 'run', 'day', 100, 0, 0, '{}'
+    from sync.windows cross join generate_series(1, 400) n
+    """,
     "analyze",
 )
 
