@@ -86,8 +86,8 @@ _BURDEN = (
     from generate_series(1, 50000) n
     """,
     """
-    insert into sync.dead_letters (account, subject, key, state, cause, error, payload, request, opened_at, last_seen_at, resolved_at,
-        run_id)
+    insert into sync.dead_letters (account, subject, key, state, cause, error, payload, request, opened_at, last_seen_at,
+        resolved_at, run_id)
     select 'sendcloud/main', 'sendcloud/orders', 'r' || n, 'resolved', 'DataError', 'x', repeat('x', 500)::bytea, 'GET /',
            now() - interval '20 days', now(), now(), 'run'
     from generate_series(1, 20000) n
