@@ -101,7 +101,7 @@ def _delete_in_chunks(connect: Callable[[], AbstractContextManager[Any]], table:
     while True:
         with connect() as connection:
             ids = sa.select(table.c.id).where(condition).order_by(table.c.id).limit(CHUNK)
-            count = connection.execute(sa.delete(table).where(table.c.id.in_(ids.scalar_subquery()))).rowcount
+            count = int(connection.execute(sa.delete(table).where(table.c.id.in_(ids.scalar_subquery()))).rowcount)
         total += count
         if count < CHUNK:
             return total

@@ -118,16 +118,8 @@ def add_schedule(instance: DagsterInstance, name: str = "toy_things_delta") -> I
 
 def add_tick(instance: DagsterInstance, of: InstigatorState, at: datetime) -> None:
     """One successful tick of the past."""
-    instance.create_tick(
-        TickData(
-            of.instigator_origin_id,
-            of.instigator_name,
-            of.instigator_type,
-            TickStatus.SUCCESS,
-            at.timestamp(),
-            selector_id=of.selector_id,
-        )
-    )
+    who = (of.instigator_origin_id, of.instigator_name, of.instigator_type)
+    instance.create_tick(TickData(*who, TickStatus.SUCCESS, at.timestamp(), run_ids=[], selector_id=of.selector_id))
 
 
 def add_backfill(

@@ -103,6 +103,8 @@ def test_backfills_go_when_they_are_over_old_and_without_runs(
     ]
     run_id = live_through(instance, database_url, stream=STREAM, account=ACCOUNT, ended=young)
     instance.add_run_tags(run_id, {"dagster/backfill": with_run.backfill_id})
+    with database.connect() as connection:
+        connection.execute("update dagster.runs set update_timestamp = %s", [young.replace(tzinfo=None)])
     assert purge_history(instance, NOON - timedelta(days=5)).backfills == 1
     assert {one.backfill_id for one in instance.get_backfills()} == {one.backfill_id for one in kept}
     with database.connect() as connection:

@@ -80,12 +80,12 @@ def _quotas(status: Status) -> Iterator[GaugeMetricFamily]:
         "sync_quota_left", "Calls possible at once", labels, [((one.account, one.bucket), one.calls_left) for one in status.budgets]
     )
     limited = [one for one in status.budgets if one.limit is not None]
-    for name, text, value in (
-        ("sync_quota_used", "Calls of the period that are used", lambda one: one.used),
-        ("sync_quota_limit", "Calls the period allows", lambda one: one.limit),
-        ("sync_quota_period_seconds", "The vendor's window, or the time of a whole refill", lambda one: one.period_s),
+    for name, text, field in (
+        ("sync_quota_used", "Calls of the period that are used", "used"),
+        ("sync_quota_limit", "Calls the period allows", "limit"),
+        ("sync_quota_period_seconds", "The vendor's window, or the time of a whole refill", "period_s"),
     ):
-        yield _family(name, text, labels, [((one.account, one.bucket), value(one)) for one in limited])
+        yield _family(name, text, labels, [((one.account, one.bucket), getattr(one, field)) for one in limited])
 
 
 def _links(status: Status) -> Iterator[GaugeMetricFamily]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sync_pipelines.core import erasures
+from sync_pipelines.core.sync import Mode, Request
 from sync_pipelines.vendors.sendcloud import documents
 from sync_pipelines.vendors.sendcloud.client import File
 from sync_pipelines.vendors.sendcloud.streams import orders, parcels
@@ -41,8 +42,8 @@ def texts(shop: Shop) -> str:
 
 
 def test_after_two_years_no_person_is_left_in_any_table(shop: Shop, tmp_path: Path) -> None:
-    shop.sync(orders)
-    shop.sync(parcels)
+    shop.sync(orders, Request(Mode.FULL))
+    shop.sync(parcels, Request(start=datetime.now(UTC) - timedelta(days=60)))
     with shop.database.connect() as connection:
         documents.keep(connection, ACCOUNT, 1, "label", File(b"label", "application/pdf"), request_id=None, directory=None)
         documents.keep(connection, ACCOUNT, 2, "label", File(b"label", "application/pdf"), request_id=None, directory=tmp_path)
@@ -57,14 +58,14 @@ def test_after_two_years_no_person_is_left_in_any_table(shop: Shop, tmp_path: Pa
     assert shop.stored() == rows
     assert not list(tmp_path.rglob("*.pdf"))
     assert erase(shop, years=20) == {}
-    again = shop.sync(orders)
+    again = shop.sync(orders, Request(Mode.FULL))
     assert again.updated == 0
     assert not [word for word in words if word in texts(shop)]
 
 
 def test_whoever_wants_to_keep_persons_keeps_them(shop: Shop) -> None:
     shop.settings = shop.settings.model_copy(update={"personal_data_days": None})
-    shop.sync(orders)
+    shop.sync(orders, Request(Mode.FULL))
     before = texts(shop)
     assert erase(shop, years=20) == {}
     assert texts(shop) == before
