@@ -20,9 +20,9 @@ from sync_pipelines_tests.orchestration.past import add_backfill, add_schedule, 
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 IS_FULL = bool(os.environ.get("SYNC_PIPELINES_SOAK"))
-RUNS_A_DAY, DAYS = (24, 365) if IS_FULL else (1, 18)
+RUNS_A_DAY, DAYS = (24, 365) if IS_FULL else (1, 14)
 RETENTION = Retention() if IS_FULL else Retention(runs_days=6, ticks_days=6, resolved_letters_days=2)
-"""Usually a twentieth of a year with as much less retention."""
+"""Usually two weeks with as much less retention."""
 
 DAGSTERS = ("runs", "run_tags", "event_logs", "asset_check_executions", "asset_event_tags", "job_ticks", "bulk_actions")
 OURS = ("archive", "dead_letters", "tasks_done", "deliveries", "reconciliations")

@@ -92,8 +92,9 @@ class House:
 
     def passes(self, **time: float) -> list[Outcome]:
         """Lets time pass, round by round; long times in longer steps."""
-        until = self.now + timedelta(**time)
-        step = timedelta(seconds=ROUND_S if timedelta(**time) < timedelta(minutes=4) else 60)
+        span = timedelta(**time)
+        until = self.now + span
+        step = timedelta(seconds=ROUND_S if span < timedelta(minutes=4) else 60 if span <= timedelta(hours=1) else 300)
         outcomes: list[Outcome] = []
         while self.now < until:
             self.now = min(until, self.now + step)
