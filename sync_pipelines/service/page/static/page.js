@@ -76,6 +76,7 @@
       const [old, next] = [document.getElementById(id), fresh.getElementById(id)];
       if (old && next) old.replaceWith(document.adoptNode(next));
     }
+    document.getElementById("content")?.classList.remove("opening");
     const [head, nextHead] = [document.querySelector("header nav"), fresh.querySelector("header nav")];
     if (head && nextHead) head.replaceWith(document.adoptNode(nextHead));
     const [sign, nextSign] = [document.querySelector(".brand"), fresh.querySelector(".brand")];
