@@ -70,8 +70,10 @@ def run(server: TestServer, *, quick: bool) -> list[Measure]:
                 read_links(database, house.seen)
                 read_history(database, house.seen, house.seen.streams[0], days=90)
         with served(database, server, house) as address:
-            fresh = [_answer(address, {"X-Fresh": "yes"}) for _ in range(ROUNDS)]
-            kept = [_answer(address, {}) for _ in range(ROUNDS)]
+            with httpx.Client(base_url=address) as client:
+                size = len(client.get("/").content)
+                fresh = [_answer(client, {"X-Fresh": "yes"}) for _ in range(ROUNDS)]
+                kept = [_answer(client, {}) for _ in range(ROUNDS)]
             paints = _paints(address)
     slowest = max(longest, key=lambda words: longest[words])
     with Database(server.url(), max_connections=2) as database:
@@ -81,6 +83,7 @@ def run(server: TestServer, *, quick: bool) -> list[Measure]:
         Measure("page", "streams shown", len(house.seen.streams), "streams"),
         Measure("page", f"slowest query ({slowest.split('from')[0][:40]}…)", longest[slowest], "ms", at_most=100),
         Measure("page", f"slowest look of an alert rule ({slowest_rule})", looks[slowest_rule], "ms"),
+        Measure("page", "size of the front page", size / 1000, "kB"),
         Measure("page", "front page read anew, median", sorted(fresh)[ROUNDS // 2], "ms"),
         Measure("page", "front page as opened, median", sorted(kept)[ROUNDS // 2], "ms", at_most=300),
     ]
@@ -128,9 +131,9 @@ def served(database: Database, server: TestServer, house: House) -> Iterator[str
         thread.join()
 
 
-def _answer(address: str, headers: dict[str, str]) -> float:
+def _answer(client: httpx.Client, headers: dict[str, str]) -> float:
     started = time.perf_counter()
-    httpx.get(address, headers=headers).raise_for_status()
+    client.get("/", headers=headers).raise_for_status()
     return (time.perf_counter() - started) * 1000
 
 
