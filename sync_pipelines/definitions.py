@@ -6,8 +6,8 @@ import gc
 from sync_pipelines.opening import open_runtime
 from sync_pipelines.orchestration import maintenance
 from sync_pipelines.orchestration.engine import assemble
-from sync_pipelines.registry import modules
+from sync_pipelines.registry import all_vendors, modules
 
-defs = assemble([*(module.defs for module in modules("defs")), maintenance.defs], open_runtime)
+defs = assemble([*(module.defs for module in modules("defs")), maintenance.definitions(all_vendors())], open_runtime)
 
 atexit.register(gc.freeze)  # the process of a run looks through all objects again as it ends: half a second of nothing

@@ -63,4 +63,11 @@ def open_runtime(environment: Environment | None = None, *, application_name: st
             lane=lane,
         )
 
-    return Runtime(database=database, account=account, account_ids=config.account_ids, links=config.links)
+    return Runtime(
+        database=database,
+        account=account,
+        account_ids=config.account_ids,
+        links=config.links,
+        settings_of=lambda account_id: config.account(account_id).settings,
+        retention=config.retention,
+    )

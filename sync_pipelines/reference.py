@@ -21,6 +21,7 @@ from sqlalchemy.dialects import postgresql
 
 from sync_pipelines.config.alerts import AlertSettings
 from sync_pipelines.config.vendors import known_vendors, linkable_vendors, vendor_shape
+from sync_pipelines.core.retention import Retention
 from sync_pipelines.core.tables import COMMON_COLUMNS
 from sync_pipelines.migrations.runner import target_metadata
 
@@ -71,6 +72,8 @@ def configuration() -> str:
         parts.extend(_models(model, "link"))
     parts.append("## alerts\n")
     parts.extend(_models(AlertSettings, "alerts"))
+    parts.append("## retention\n\nThe daily maintenance keeps everything at this size; a launch may say otherwise for once.\n")
+    parts.extend(_models(Retention, "retention"))
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -48,16 +49,23 @@ def _template(_started_server: TestServer) -> str:
     return TEMPLATE
 
 
+@contextmanager
+def cloned(server: TestServer, template: str) -> Iterator[str]:
+    """The URL of a fresh copy of a database."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f"create database {name} template {template} strategy file_copy")
+    yield server.url(name)
+    server.start()
+    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f"drop database if exists {name} with (force)")
+
+
 @pytest.fixture
 def database_url(postgres_server: TestServer, _template: str) -> Iterator[str]:
     """The URL of a fresh, migrated, empty database."""
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"create database {name} template {_template} strategy file_copy")
-    yield postgres_server.url(name)
-    postgres_server.start()
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"drop database if exists {name} with (force)")
+    with cloned(postgres_server, _template) as url:
+        yield url
 
 
 @pytest.fixture

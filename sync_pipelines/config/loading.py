@@ -20,9 +20,10 @@ from sync_pipelines.config.references import expand, reference_fields, unset
 from sync_pipelines.config.vendors import VendorShape, known_vendors, linkable_vendors, vendor_shape
 from sync_pipelines.core.errors import ConfigError
 from sync_pipelines.core.references import SECRET_PREFIX, Reference
+from sync_pipelines.core.retention import Retention
 
 _ID = re.compile(r"^([a-z][a-z0-9_]*)/([A-Za-z0-9][A-Za-z0-9._-]{0,62})$")
-_TOP = ("accounts", "links", "alerts")
+_TOP = ("accounts", "links", "alerts", "retention")
 _ACCOUNT = ("id", "base_url", "auth_url", "credentials", "settings")
 
 
@@ -74,8 +75,10 @@ def parse_config(text: str, *, source: str = "accounts.yaml", environ: Mapping[s
     links = _links(data.get("links"), accounts, problems, environ)
     alerts = _expanded(data.get("alerts") or {}, ("alerts",), "alerts", problems, environ, later=reference_fields(AlertSettings))
     settings = problems.validated(AlertSettings, alerts, ("alerts",), "alerts")
+    given = _expanded(data.get("retention") or {}, ("retention",), "retention", problems, environ)
+    retention = problems.validated(Retention, given, ("retention",), "retention")
     problems.raise_if_any()
-    return Config(tuple(accounts), tuple(links), settings or AlertSettings(), source)
+    return Config(tuple(accounts), tuple(links), settings or AlertSettings(), retention or Retention(), source)
 
 
 def _accounts(items: Any, problems: Problems, environ: Mapping[str, str]) -> list[Account]:

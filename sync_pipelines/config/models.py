@@ -11,6 +11,7 @@ from sync_pipelines.config.document import Path, dotted
 from sync_pipelines.config.references import SecretLookup, look_up_at, with_references
 from sync_pipelines.core.errors import ConfigError
 from sync_pipelines.core.references import LookUp, Reference
+from sync_pipelines.core.retention import Retention
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,14 @@ class Config:
         accounts: In the file's order.
         links: Grand Shooting fan-out links (``vendors.grand_shooting.settings.Link``).
         alerts: Channels, people, limits.
+        retention: How many days things are kept.
         source: Where it came from.
     """
 
     accounts: tuple[Account, ...] = ()
     links: tuple[Any, ...] = ()
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    retention: Retention = field(default_factory=Retention)
     source: str = "accounts.yaml"
 
     def account(self, account_id: str) -> Account:

@@ -105,6 +105,11 @@ class BucketSpec:
         return cls.per_window(name, limit, 60.0)
 
     @property
+    def is_pace(self) -> bool:
+        """Whether this only spaces calls evenly, see `paced`."""
+        return not self.held and self.window_s is None
+
+    @property
     def is_token(self) -> bool:
         """Whether this is a plain token bucket."""
         return self.window_s is None
@@ -217,6 +222,20 @@ class BucketState(msgspec.Struct, omit_defaults=True):
         if spec.limit is not None:
             parts.append(self._window_free(spec))
         return min(parts)
+
+    def used_of(self, spec: BucketSpec) -> tuple[float, float | None, float]:
+        """What a person wants to know: calls used, of how many (``None`` for a mere pace), in how many seconds.
+
+        A token bucket's calls are those of a whole refill, a window's those of the window.
+        """
+        if spec.limit is not None and spec.window_s is not None:
+            limit = self.calls_per_window(spec)
+            return limit - self._window_free(spec), limit, spec.window_s
+        if spec.is_fixed and spec.window_s is not None:
+            return self.used + len(self.in_flight), self.calls_per_window(spec), spec.window_s
+        if spec.is_pace:
+            return 0, None, 1 / self.refill_rate(spec)
+        return max(0.0, spec.burst - self.free(spec)), spec.burst, spec.burst / self.refill_rate(spec)
 
     def ahead(self, place: tuple[int, float, str]) -> int:
         """Waiting calls that are served before the one at ``place``."""

@@ -95,12 +95,29 @@ class Grant:
 
 @dataclass(frozen=True)
 class BucketReport:
-    """One bucket for the status page. Instants are aware UTC."""
+    """One bucket for the status page. Instants are aware UTC.
+
+    Attributes:
+        account: ``vendor/name``.
+        bucket: Its name.
+        calls_left: Calls possible at once.
+        capacity: The most that ever are.
+        used: Calls of the period that are used.
+        limit: Calls the period allows; ``None`` where calls are only spaced evenly.
+        period_s: Seconds of a window, of a whole refill, or between two evenly spaced calls.
+        full_at: When nothing of it is used any more if nobody calls.
+        blocked_until: Nobody may call before, since the vendor refused.
+        in_flight: Calls not answered yet.
+        waiting: Calls that wait, by lane.
+    """
 
     account: str
     bucket: str
     calls_left: float
     capacity: float
+    used: float
+    limit: float | None
+    period_s: float
     full_at: datetime
     blocked_until: datetime | None
     in_flight: int
@@ -302,11 +319,15 @@ def _report(account: str, bucket: str, spec_json: str, state_json: str, now: flo
     state = msgspec.json.decode(state_json, type=BucketState)
     state.advance(spec, now)
     blocked = state.blocked_until > now
+    used, limit, period_s = state.used_of(spec)
     return BucketReport(
         account=account,
         bucket=bucket,
         calls_left=0.0 if blocked else max(0.0, state.free(spec)),
         capacity=state.calls_per_window(spec) if spec.is_fixed else spec.burst,
+        used=max(0.0, used),
+        limit=limit,
+        period_s=period_s,
         full_at=datetime.fromtimestamp(state.full_at(spec, now), UTC),
         blocked_until=datetime.fromtimestamp(state.blocked_until, UTC) if blocked else None,
         in_flight=len(state.in_flight),

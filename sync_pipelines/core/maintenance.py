@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from sync_pipelines.core import dead_letters, intake, partitions, queue
 from sync_pipelines.core.db import Database, clock
+from sync_pipelines.core.retention import Retention
 
 AHEAD_DAYS = 4
 """Partitions made ahead: a maintenance job that stands still for a long weekend stops nothing."""
@@ -20,23 +21,6 @@ CHUNK = 1_000
 
 _ABANDONED = timedelta(days=7)
 """A comparison or scan that nobody went on with for so long will begin anew anyway."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How many days things are kept.
-
-    Attributes:
-        archive_days: Response pages, and so the reach of replay.
-        finished_work_days: Finished work of the queues, and webhook deliveries.
-        resolved_letters_days: Resolved dead letters; open ones stay until somebody resolves them.
-        reconciliations_days: What comparisons with the vendors' lists found.
-    """
-
-    archive_days: int = 7
-    finished_work_days: int = 7
-    resolved_letters_days: int = 30
-    reconciliations_days: int = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +60,7 @@ def maintain(database: Database, retention: Retention, *, now: datetime | None =
         return Upkeep(
             archive_days_dropped=partitions.drop_days_before(connection, "archive", before(retention.archive_days).date()),
             finished_work_days_dropped=queue.drop_partitions(connection, before(retention.finished_work_days)),
-            delivery_days_dropped=intake.forget(connection, before(retention.finished_work_days)),
+            delivery_days_dropped=intake.forget(connection, before(retention.deliveries_days)),
             letters_purged=_in_chunks(
                 lambda: dead_letters.purge_resolved(connection, before(retention.resolved_letters_days), most=CHUNK)
             ),

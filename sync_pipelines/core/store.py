@@ -117,7 +117,9 @@ class Storer:
         broken: list[Broken] = []
         for raw in raws:
             try:
-                records.append(self.stream.parse(raw, context))
+                record = self.stream.parse(raw, context)
+                personal = self.stream.personal
+                records.append(personal.permitted(record, self.settings, received_at) if personal else record)
             except (ValidationError, DataError) as error:
                 fault = faults.describe(error)
                 broken.append(Broken(raw, self.stream.key_of(raw, source), fault.cause, fault.text))

@@ -16,6 +16,7 @@ from psycopg import Connection
 from sqlalchemy import Table
 
 from sync_pipelines.core.dead_letters import RetryQueue
+from sync_pipelines.core.personal import Personal
 from sync_pipelines.core.upsert import Record
 from sync_pipelines.core.windows import Window
 
@@ -166,6 +167,8 @@ class Stream(Generic[ClientT]):
         max_runtime: A run of this stream is stopped after this time.
         kinds: Dagster kinds shown on the asset.
         only_accounts_of: Account vendors that feed this stream, where a vendor's streams are fed by different ones.
+        personal: What is personal in its records, and how long it may stay; ``None`` if nothing is, or if the vendor's own rules
+            (`vendor.Vendor.erasures`) see to it.
     """
 
     key: str
@@ -194,6 +197,7 @@ class Stream(Generic[ClientT]):
     max_runtime: timedelta = timedelta(minutes=20)
     kinds: frozenset[str] = frozenset({"postgres"})
     only_accounts_of: tuple[str, ...] = ()
+    personal: Personal | None = None
 
     def __post_init__(self) -> None:
         if self.changed is None and self.everything is None:

@@ -10,6 +10,7 @@ from typing import Any
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.dead_letters import Letter, RetryQueue
+from sync_pipelines.core.erasures import Rule
 from sync_pipelines.core.secrets import Secrets
 from sync_pipelines.core.stream import Stream
 
@@ -91,6 +92,7 @@ class Vendor:
         next_beat: When a stream without a `Stream.cron` is read next: takes the stream's name, the account's id and settings, and
             an aware instant to look forward from.
         retries: Letters besides those of the streams.
+        erasures: Rules for personal data besides those of the streams (`stream.Stream.personal`).
     """
 
     name: str
@@ -100,6 +102,7 @@ class Vendor:
     accounts_of: tuple[str, ...] = ()
     next_beat: Callable[[str, str, Any, datetime], datetime | None] | None = None
     retries: tuple[LetterRetry, ...] = ()
+    erasures: tuple[Rule, ...] = ()
 
     @property
     def account_vendors(self) -> tuple[str, ...]:

@@ -1,12 +1,16 @@
 """The daily upkeep as a Dagster job, its row counts in the metadata of its steps; and the sensor that keeps the volumes current."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from dagster import (
     Config,
     DefaultScheduleStatus,
     DefaultSensorStatus,
     Definitions,
+    Failure,
     In,
     Nothing,
     OpExecutionContext,
@@ -18,40 +22,49 @@ from dagster import (
     op,
     sensor,
 )
-from pydantic import Field
+from pydantic import Field, create_model
 
-from sync_pipelines.core.maintenance import Retention, maintain
+from sync_pipelines.core import erasures
+from sync_pipelines.core.errors import SyncError
+from sync_pipelines.core.maintenance import maintain
+from sync_pipelines.core.retention import Retention
+from sync_pipelines.core.runtime import Runtime
+from sync_pipelines.core.vendor import Vendor
 from sync_pipelines.orchestration import history, tags
 from sync_pipelines.orchestration.engine import Engine
 from sync_pipelines.orchestration.orphans import fail_orphans
 from sync_pipelines.orchestration.purge import purge_history
 from sync_pipelines.orchestration.schedules import runtime
 
-RUNS_DAYS = 90
-_KEPT = Retention()
+
+def _overrides(name: str, *fields: str) -> type[Config]:
+    """A launch's own wishes; what it leaves open stands in the configuration's ``retention``."""
+    told = Retention.model_fields
+    wanted: dict[str, Any] = {
+        field: (int | None, Field(default=None, ge=_least(field), description=told[field].description)) for field in fields
+    }
+    return create_model(name, __base__=Config, **wanted)
 
 
-class RetentionConfig(Config):
-    """How long our own things are kept."""
-
-    archive_days: int = Field(default=_KEPT.archive_days, ge=1, description="Response pages, and so the reach of replay")
-    finished_work_days: int = Field(default=_KEPT.finished_work_days, ge=1, description="Finished queue work, webhook deliveries")
-    resolved_letters_days: int = Field(default=_KEPT.resolved_letters_days, ge=1, description="Resolved dead letters")
-    reconciliations_days: int = Field(default=_KEPT.reconciliations_days, ge=1, description="Results of comparisons")
+def _least(field: str) -> int:
+    return next(int(limit.ge) for limit in Retention.model_fields[field].metadata if hasattr(limit, "ge"))
 
 
-class HistoryConfig(Config):
-    """How long Dagster's history is kept."""
+def _retention(runtime: Runtime, config: Config) -> Retention:
+    return runtime.retention.model_copy(update={name: days for name, days in config.model_dump().items() if days is not None})
 
-    runs_days: int = Field(
-        default=RUNS_DAYS, ge=history.RECOUNTED_DAYS + 1, description="Runs with their events and logs, check results, ticks"
-    )
+
+HISTORY = ("runs_days", "ticks_days")
+"""What Dagster keeps; all else is ours."""
+
+OursConfig = _overrides("OursConfig", *(name for name in Retention.model_fields if name not in HISTORY))
+HistoryConfig = _overrides("HistoryConfig", *HISTORY)
 
 
 @op(description="Drops what is past its retention from our own tables and makes partitions ahead.")
-def keep_house(context: OpExecutionContext, config: RetentionConfig, engine: Engine) -> None:
+def keep_house(context: OpExecutionContext, config: OursConfig, engine: Engine) -> None:  # type: ignore[valid-type]
     """One pass of `core.maintenance.maintain`."""
-    done = maintain(engine.runtime.database, Retention(**config.model_dump()))
+    done = maintain(engine.runtime.database, _retention(engine.runtime, config))
     context.add_output_metadata(done.as_json())
 
 
@@ -71,23 +84,13 @@ def count_runs(context: OpExecutionContext, engine: Engine) -> None:
 
 
 @op(ins={"counted": In(Nothing)}, description="Deletes runs, events, check results and ticks past their retention.")
-def purge_runs(context: OpExecutionContext, config: HistoryConfig) -> None:
+def purge_runs(context: OpExecutionContext, config: HistoryConfig, engine: Engine) -> None:  # type: ignore[valid-type]
     """See `purge.purge_history`; only what has been counted."""
-    purged = purge_history(context.instance, datetime.now(UTC) - timedelta(days=config.runs_days))
+    now, retention = datetime.now(UTC), _retention(engine.runtime, config)
+    purged = purge_history(
+        context.instance, now - timedelta(days=retention.runs_days), ticks_before=now - timedelta(days=retention.ticks_days)
+    )
     context.add_output_metadata(purged.as_json())
-
-
-@job(
-    name="maintenance",
-    executor_def=in_process_executor,
-    tags={tags.MAX_RUNTIME: "14400"},
-    description="Our tables and Dagster's own history, kept at their retention's size; a step that fails stops none of the others.",
-)
-def maintenance() -> None:
-    """The job."""
-    keep_house()
-    fail_orphaned_runs()
-    purge_runs(count_runs())
 
 
 @sensor(
@@ -103,12 +106,55 @@ def daily_volumes(context: SensorEvaluationContext) -> SkipReason:
     return SkipReason(f"{counted} runs counted")
 
 
-defs = Definitions(
-    jobs=[maintenance],
-    schedules=[
-        ScheduleDefinition(
-            name="maintenance_daily", job=maintenance, cron_schedule="40 3 * * *", default_status=DefaultScheduleStatus.RUNNING
-        )
-    ],
-    sensors=[daily_volumes],
-)
+def erase_all(vendors: Sequence[Vendor], runtime: Runtime, *, now: datetime, run_id: str) -> Counter[str]:
+    """Carries out every rule for personal data of every configured account; one account's trouble keeps none of the others.
+
+    Raises:
+        Failure: Some account's could not be carried out; the text names it.
+    """
+    erased: Counter[str] = Counter()
+    troubles: list[str] = []
+    for vendor in vendors:
+        rules = [*erasures.stream_rules(vendor.streams), *vendor.erasures]
+        for account in runtime.account_ids(vendor.account_vendors) if rules else ():
+            try:
+                erased += erasures.carry_out(rules, runtime.database, account, runtime.settings_of(account), now=now, run_id=run_id)
+            except SyncError as error:
+                troubles.append(f"{account}: {error}")
+    if troubles:
+        raise Failure("; ".join(troubles), metadata=dict(erased))
+    return erased
+
+
+def definitions(vendors: Sequence[Vendor]) -> Definitions:
+    """The job, its schedule and the sensor.
+
+    Args:
+        vendors: Whose rules for personal data are carried out.
+    """
+
+    @op(description="Erases personal data whose time has come, in every place; sync.erasures has the record.")
+    def erase_personal_data(context: OpExecutionContext, engine: Engine) -> None:
+        context.add_output_metadata(dict(erase_all(vendors, engine.runtime, now=datetime.now(UTC), run_id=context.run_id)))
+
+    @job(
+        name="maintenance",
+        executor_def=in_process_executor,
+        tags={tags.MAX_RUNTIME: "14400"},
+        description="Our tables and Dagster's history, kept at their retention's size; a step that fails stops none of the others.",
+    )
+    def maintenance() -> None:
+        keep_house()
+        erase_personal_data()
+        fail_orphaned_runs()
+        purge_runs(count_runs())
+
+    return Definitions(
+        jobs=[maintenance],
+        schedules=[
+            ScheduleDefinition(
+                name="maintenance_daily", job=maintenance, cron_schedule="40 3 * * *", default_status=DefaultScheduleStatus.RUNNING
+            )
+        ],
+        sensors=[daily_volumes],
+    )

@@ -139,9 +139,11 @@ class Quota(_Answer):
 
     account: str
     bucket: str
-    calls_left: float
-    capacity: float
-    used: float
+    calls_left: float = Field(description="Calls possible at once")
+    capacity: float = Field(description="The most that ever are possible at once")
+    used: float = Field(description="Calls of the period that are used")
+    limit: float | None = Field(description="Calls the period allows; null where calls are only spaced evenly")
+    period_s: float = Field(description="Seconds of the vendor's window, of a whole refill, or between two evenly spaced calls")
     full_at: datetime = Field(description="When it is full again if nobody calls")
     blocked_until: datetime | None
     in_flight: int

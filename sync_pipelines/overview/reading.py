@@ -247,15 +247,8 @@ def _dagster(connection: Connection[Any], watched: Watched, now: datetime) -> Da
 
 
 def _quota(report: BucketReport) -> Quota:
-    left = max(0.0, report.calls_left)
-    return Quota(
-        **{
-            **asdict(report),
-            "calls_left": round(left, 1),
-            "used": round(max(0.0, report.capacity - left), 1),
-            "waiting": dict(report.waiting),
-        }
-    )
+    rounded = {name: round(getattr(report, name), 1) for name in ("calls_left", "used")}
+    return Quota(**{**asdict(report), **rounded, "waiting": dict(report.waiting)})
 
 
 @contextmanager

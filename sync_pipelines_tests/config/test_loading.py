@@ -9,6 +9,8 @@ import pytest
 from sync_pipelines.config import Config, load_config, parse_config
 from sync_pipelines.core.errors import ConfigError
 from sync_pipelines.core.references import Reference
+from sync_pipelines.core.retention import LEAST_RUNS_DAYS
+from sync_pipelines.orchestration.history import RECOUNTED_DAYS
 
 GOOD = """\
 accounts:
@@ -150,6 +152,9 @@ def test_no_credential_shows_in_a_representation() -> None:
             "accounts.yaml:2: alerts, email.sender: string should match pattern",
         ),
         ("alerts:\n  people: [{nam: x}]\n", "accounts.yaml:2: alerts, people[0].name: is missing; add `name: …`"),
+        ("retention:\n  runs_days: 3\n", "accounts.yaml:2: retention, runs_days: input should be greater than or equal to 4"),
+        ("retention: {run_days: 9}\n", "accounts.yaml:1: retention, run_days: unknown key 'run_days'; did you mean runs_days?"),
+        ("retention: 7\n", "accounts.yaml:1: retention: input should be"),
     ],
 )
 def test_a_wrong_file_is_refused_with_place_and_fix(text: str, message: str) -> None:
@@ -164,6 +169,13 @@ def test_all_problems_are_named_at_once_in_the_files_order() -> None:
 def test_a_value_from_the_environment_never_shows_in_a_message() -> None:
     lines = problems(account(settings="{reads_per_minute: '${SECRET_NUMBER}'}"), SECRET_NUMBER="visible-nowhere")
     assert "visible-nowhere" not in "".join(lines)
+
+
+def test_retention_is_given_in_days_and_the_rest_has_its_defaults() -> None:
+    kept = parse_config("retention: {runs_days: 400, archive_days: 14}\n", environ={}).retention
+    assert (kept.runs_days, kept.archive_days, kept.resolved_letters_days) == (400, 14, 30)
+    assert parse_config("", environ={}).retention.runs_days == 90
+    assert LEAST_RUNS_DAYS > RECOUNTED_DAYS
 
 
 def test_yaml_keeps_texts_that_look_like_something_else() -> None:

@@ -145,6 +145,25 @@ def test_a_call_over_several_buckets_takes_all_or_nothing(simulated):
     assert left == {"fixed": 0, "token": 5}
 
 
+def test_a_report_counts_the_periods_calls_not_the_burst(simulated):
+    specs = [
+        BucketSpec.per_minute("minute", 1000),
+        BucketSpec.fixed_window("hour", limit=6, seconds=3600),
+        BucketSpec.token("token", rate=0.5, burst=20),
+        BucketSpec.paced("pace", per_second=4),
+    ]
+    budget = simulated.budget(specs=specs)
+    for _ in range(5):
+        budget.settle(budget.acquire("minute", "hour", "token", "pace"))
+    told = {one.bucket: (round(one.used), one.limit, round(one.period_s, 2)) for one in budget.state()}
+    assert told["minute"] == (5, 1000, 60)
+    assert told["hour"] == (5, 6, 3600)
+    assert told["token"][1:] == (20, 40.4)
+    assert 3 <= told["token"][0] <= 5
+    assert told["pace"] == (0, None, 0.25)
+    assert budget.state()[-1].full_at.timestamp() >= START
+
+
 def test_a_wait_longer_than_allowed_says_when_to_come_back(simulated):
     budget = simulated.budget(specs=[BucketSpec.token("slow", rate=0.0056, burst=1)])
     budget.settle(budget.acquire("slow"))

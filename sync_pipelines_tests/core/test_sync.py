@@ -12,8 +12,9 @@ from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.dead_letters import RetryQueue
 from sync_pipelines.core.errors import AuthError, ConfigError, ContractError, RemoteError, StreamBusy, Throttled, TransientError
-from sync_pipelines.core.maintenance import Retention, maintain
+from sync_pipelines.core.maintenance import maintain
 from sync_pipelines.core.resend import resend, retry_due
+from sync_pipelines.core.retention import Retention
 from sync_pipelines.core.stream import DeletePolicy, Deletes, Page, Stream
 from sync_pipelines.core.sync import Mode, Request, exclusive, sync_stream
 from sync_pipelines.core.totals import Status, SyncTotals

@@ -20,8 +20,18 @@ from dagster import (
     DagsterRunStatus,
     EventLogEntry,
 )
+from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.events import StepMaterializationData
-from dagster._core.utils import make_new_run_id
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.utils import make_new_backfill_id, make_new_run_id
 
 from sync_pipelines.orchestration import tags
 
@@ -95,3 +105,35 @@ def _event(instance: DagsterInstance, run_id: str, job: str, kind: DagsterEventT
         None, logging.INFO, "", run_id, at.timestamp(), step_key=event.step_key, job_name=job, dagster_event=event
     )
     instance.handle_new_event(entry)
+
+
+def add_schedule(instance: DagsterInstance, name: str = "toy_things_delta") -> InstigatorState:
+    """A schedule that runs, as the daemon would note it."""
+    location = RemoteRepositoryOrigin(GrpcServerCodeLocationOrigin(host="localhost", port=4000), "__repository__")
+    origin = RemoteInstigatorOrigin(location, name)
+    state = InstigatorState(origin, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, ScheduleInstigatorData("*/5 * * * *", None))
+    instance.add_instigator_state(state)
+    return state
+
+
+def add_tick(instance: DagsterInstance, of: InstigatorState, at: datetime) -> None:
+    """One successful tick of the past."""
+    who = (of.instigator_origin_id, of.instigator_name, of.instigator_type)
+    instance.create_tick(TickData(*who, TickStatus.SUCCESS, at.timestamp(), run_ids=[], selector_id=of.selector_id))
+
+
+def add_backfill(
+    instance: DagsterInstance, at: datetime, status: BulkActionStatus = BulkActionStatus.COMPLETED_SUCCESS
+) -> PartitionBackfill:
+    """A backfill of the past; its runs, if it has any, carry the tag ``dagster/backfill``."""
+    backfill = PartitionBackfill(
+        backfill_id=make_new_backfill_id(),
+        status=status,
+        from_failure=False,
+        tags={"toy": "yes"},
+        backfill_timestamp=at.timestamp(),
+        asset_selection=[],
+        serialized_asset_backfill_data="{}",
+    )
+    instance.add_backfill(backfill)
+    return backfill

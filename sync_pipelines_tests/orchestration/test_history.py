@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
+from dagster._core.execution.backfill import BulkActionStatus
 
 from sync_pipelines.core.db import Database
 from sync_pipelines.orchestration import history
 from sync_pipelines.orchestration.purge import purge_history
-from sync_pipelines_tests.orchestration.past import live_through, postgres_instance
+from sync_pipelines_tests.orchestration.past import add_backfill, add_schedule, add_tick, live_through, postgres_instance
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 STREAM, ACCOUNT = "toy/things", "toy/one"
@@ -88,3 +89,34 @@ def test_purged_runs_leave_their_volumes_and_nothing_else(instance: DagsterInsta
     with database.connect() as connection:
         rows = connection.execute("select count(distinct run_id) from dagster.event_logs").fetchone()
     assert rows == (1,)
+
+
+def test_backfills_go_when_they_are_over_old_and_without_runs(
+    instance: DagsterInstance, database: Database, database_url: str
+) -> None:
+    old, young = NOON - timedelta(days=9), NOON - timedelta(days=1)
+    add_backfill(instance, old)
+    kept = [
+        add_backfill(instance, young),
+        add_backfill(instance, old, BulkActionStatus.REQUESTED),
+        with_run := add_backfill(instance, old),
+    ]
+    run_id = live_through(instance, database_url, stream=STREAM, account=ACCOUNT, ended=young)
+    instance.add_run_tags(run_id, {"dagster/backfill": with_run.backfill_id})
+    with database.connect() as connection:
+        connection.execute("update dagster.runs set update_timestamp = %s", [young.replace(tzinfo=None)])
+    assert purge_history(instance, NOON - timedelta(days=5)).backfills == 1
+    assert {one.backfill_id for one in instance.get_backfills()} == {one.backfill_id for one in kept}
+    with database.connect() as connection:
+        assert connection.execute("select count(*) from dagster.backfill_tags").fetchone() == (3,)
+    assert purge_history(instance, NOON).backfills == 2
+    assert [one.status for one in instance.get_backfills()] == [BulkActionStatus.REQUESTED]
+
+
+def test_ticks_go_by_their_own_age(instance: DagsterInstance, database: Database) -> None:
+    schedule = add_schedule(instance)
+    for days in (9, 3, 1):
+        add_tick(instance, schedule, NOON - timedelta(days=days))
+    purge_history(instance, NOON - timedelta(days=5), ticks_before=NOON - timedelta(days=2))
+    with database.connect() as connection:
+        assert connection.execute("select count(*) from dagster.job_ticks").fetchone() == (1,)

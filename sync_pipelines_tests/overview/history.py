@@ -46,6 +46,80 @@ cross join lateral (values ('sync/account', account), ('sync/stream', stream), (
     ('dagster/partition', account), ('dagster/schedule_name', stream)) as tag(key, value)
 """
 
+_BURDEN = (
+    # Each run's materialization and its end in Dagster's event log.
+    """
+    insert into dagster.event_logs (run_id, event, dagster_event_type, timestamp, step_key, asset_key, partition)
+    select r.run_id, repeat('x', 1200), kind.name, r.update_timestamp, 'step',
+           '["' || replace(s.value, '/', '", "') || '"]', a.value
+    from dagster.runs r
+    join dagster.run_tags s on s.run_id = r.run_id and s.key = 'sync/stream'
+    join dagster.run_tags a on a.run_id = r.run_id and a.key = 'sync/account'
+    cross join (values ('ASSET_MATERIALIZATION'), ('RUN_SUCCESS')) kind(name)
+    order by r.id
+    """,
+    # Ticks of sixty schedules and sensors, every ten minutes for ninety days.
+    """
+    insert into dagster.instigators (selector_id, status, instigator_type, instigator_body)
+    select 'burden-' || n, 'RUNNING', 'SCHEDULE', json_build_object('origin', json_build_object('job_name', 'burden_' || n))::text
+    from generate_series(1, 60) n
+    """,
+    """
+    insert into dagster.job_ticks (job_origin_id, selector_id, status, type, timestamp, tick_body)
+    select 'burden', 'burden-' || n, 'SUCCESS', 'SCHEDULE', at,
+           json_build_object('timestamp', extract(epoch from at), 'job_name', 'burden_' || n)::text
+    from generate_series(now() at time zone 'UTC' - interval '90 days', now() at time zone 'UTC', interval '10 minutes') at
+    cross join generate_series(1, 60) n
+    """,
+    # A week of finished work and of deliveries, a month of resolved letters.
+    """
+    insert into sync.tasks_done (finished_at, id, queue, account, key, payload, priority, lane, outcome, attempts, superseded,
+        created_at)
+    select now() - n * interval '6 seconds', n, 'grand_shooting.fan_out', 'paris', n::text, '{"id": 1}', 0, 'live', 'done', 1, 0,
+           now()
+    from generate_series(1, 100000) n
+    """,
+    """
+    insert into sync.deliveries (account, received_at, identity, route, headers, size, body)
+    select 'sendcloud/main', now() - n * interval '12 seconds', decode(md5(n::text), 'hex'), '/webhooks', '{}', 600,
+           repeat('x', 300)::bytea
+    from generate_series(1, 50000) n
+    """,
+    """
+    insert into sync.dead_letters (account, subject, key, state, cause, error, payload, request, opened_at, last_seen_at,
+        resolved_at, run_id)
+    select 'sendcloud/main', 'sendcloud/orders', 'r' || n, 'resolved', 'DataError', 'x', repeat('x', 500)::bytea, 'GET /',
+           now() - interval '20 days', now(), now(), 'run'
+    from generate_series(1, 20000) n
+    """,
+    """
+    insert into sync.hourly_volumes
+    select h, 'queue-' || n, 10, 10, 0, 0
+    from generate_series(date_trunc('hour', now()) - interval '365 days', now(), interval '1 hour') h, generate_series(1, 10) n
+    """,
+    """
+    insert into sync.reconciliations (account, stream, checked_at, run_id, scope, equal, repaired, different, samples)
+    select account, stream, now() - n * interval '1 day' - interval '6 hours', 'run', 'day', 100, 0, 0, '{}'
+    from sync.windows cross join generate_series(1, 400) n
+    """,
+    "analyze",
+)
+
+
+def burden(house: House) -> None:
+    """What a year of work leaves behind a filled house, at the default retention: the page has to live with it."""
+    with psycopg.connect(house.url, autocommit=True) as connection:
+        values = {
+            "today": house.now.date() - timedelta(days=90),
+            "days": 275,
+            "runs": 24,
+            "accounts": [item.account for item in house.seen.streams],
+            "streams": [item.stream.key for item in house.seen.streams],
+        }
+        connection.execute(_VOLUMES, values)
+        for statement in _BURDEN:
+            connection.execute(statement.encode())
+
 
 def fill(house: House, *, days: int = 90, runs_a_day: int = 4) -> None:
     """Volumes, runs and windows of every watched stream, and a few troubles.

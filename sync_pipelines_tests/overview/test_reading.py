@@ -170,8 +170,9 @@ def test_quota_is_shown_with_its_refill_time(database: Database, house: House) -
     budget = Budget(database, "amazon/north", Lane.LIVE, [BucketSpec.token("orders", rate=0.01, burst=20)])
     budget.settle(budget.acquire("orders"))
     quota = read_status(database, house.seen).budgets[0]
-    assert (quota.account, quota.bucket, quota.capacity) == ("amazon/north", "orders", 20)
+    assert (quota.account, quota.bucket, quota.limit) == ("amazon/north", "orders", 20)
     assert quota.used == pytest.approx(1, abs=0.2)
+    assert quota.period_s == pytest.approx(2000, rel=0.02)
     assert quota.full_at > datetime.now(UTC)
 
 

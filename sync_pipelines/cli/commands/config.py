@@ -145,6 +145,7 @@ def _shown(config: Config) -> dict[str, Any]:
         ],
         "links": [link.model_dump(mode="json", by_alias=True) for link in config.links],
         "alerts": _hidden(config.alerts.model_dump(mode="json")),
+        "retention": config.retention.model_dump(mode="json"),
     }
 
 

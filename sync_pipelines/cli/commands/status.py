@@ -52,5 +52,12 @@ def _show(found: Status) -> None:
     }
     output.rows([item.model_dump() for item in found.streams], columns, title="Streams", empty="no accounts are configured")
     if found.budgets:
-        heads = {"account": "account", "bucket": "quota", "calls_left": "left", "capacity": "of", "full_at": "full at"}
+        heads = {
+            "account": "account",
+            "bucket": "quota",
+            "used": "used",
+            "limit": "of",
+            "period_s": "per s",
+            "full_at": "all back at",
+        }
         output.rows([item.model_dump() for item in found.budgets], heads, title="Quota")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from sync_pipelines.core.alerts import Finding, Look
-from sync_pipelines.service.alerting import dagster_tables
-from sync_pipelines.service.alerting.dagster_tables import FailingRuns, Materializations
+from sync_pipelines.overview import dagster_tables
+from sync_pipelines.overview.dagster_tables import FailingRuns, Materializations
 from sync_pipelines.service.alerting.words import moment, plural, span
 
 DAEMON_SILENT = timedelta(seconds=90)
@@ -38,8 +38,7 @@ class Failing:
     def __call__(self, look: Look) -> list[FailingRuns]:
         """All of them."""
         if self._at != look.now:
-            has_tables = dagster_tables.has_tables(look.connection)
-            self._found = dagster_tables.failing_runs(look.connection, look.now) if has_tables else []
+            self._found = dagster_tables.failing_runs(look.connection, look.now)
             self._at = look.now
         return self._found
 
@@ -89,15 +88,19 @@ class Freshness:
 
     def __call__(self, look: Look) -> Iterator[Finding]:
         """What is too old."""
-        if not dagster_tables.has_tables(look.connection):
+        if not dagster_tables.is_prepared(look.connection):
             return
-        self._materializations.follow(look.connection)
+        self._materializations.follow(look.connection, look.now)
         for stream, account in look.streams:
             if look.now - look.started_at < min(stream.freshness, WARM_UP):
                 continue
             last = self._materializations.last(stream.key, account)
             if look.now - (last or look.started_at) > stream.freshness:
-                ago = f"the last success is {span(look.now - last)} old" if last else "it was never read"
+                ago = (
+                    f"the last success is {span(look.now - last)} old"
+                    if last
+                    else f"it was never read, at least not for {span(dagster_tables.REMEMBERED)}"
+                )
                 yield Finding(
                     f"{stream.key} of {account}",
                     f"{stream.key} of {account}: {ago}, promised is at most {span(stream.freshness)}",
@@ -106,8 +109,6 @@ class Freshness:
 
 def failing_ticks(look: Look) -> Iterator[Finding]:
     """Schedules and sensors whose latest tick failed."""
-    if not dagster_tables.has_tables(look.connection):
-        return
     for failing in dagster_tables.failing_ticks(look.connection):
         ticks = "its latest tick" if failing.failures == 1 else f"{failing.failures} of its latest 20 ticks"
         yield Finding(
@@ -119,7 +120,7 @@ def failing_ticks(look: Look) -> Iterator[Finding]:
 
 def silent_daemon(look: Look) -> Iterator[Finding]:
     """No part of Dagster's daemon is heard of, or one part is not."""
-    heartbeats = dagster_tables.heartbeats(look.connection) if dagster_tables.has_tables(look.connection) else []
+    heartbeats = dagster_tables.heartbeats(look.connection)
     latest = max((beat.at for beat in heartbeats), default=None)
     if look.now - max(latest or look.started_at, look.started_at) > DAEMON_SILENT:
         since = f"since {moment(latest)}" if latest else "so far"
@@ -131,7 +132,7 @@ def silent_daemon(look: Look) -> Iterator[Finding]:
 
 def silent_daemon_part(look: Look) -> Iterator[Finding]:
     """One part of the daemon is not heard of while others are."""
-    heartbeats = dagster_tables.heartbeats(look.connection) if dagster_tables.has_tables(look.connection) else []
+    heartbeats = dagster_tables.heartbeats(look.connection)
     latest = max((beat.at for beat in heartbeats), default=look.started_at)
     if look.now - max(latest, look.started_at) > DAEMON_SILENT:
         return
@@ -179,7 +180,7 @@ def speaks_http2(host: str, port: int) -> bool:
 
 def maintenance_trouble(failing_now: Failing, look: Look) -> Iterator[Finding]:
     """The daily upkeep fails, or was not done for more than a day."""
-    if not dagster_tables.has_tables(look.connection):
+    if not dagster_tables.is_prepared(look.connection):
         return
     for failing in failing_now(look):
         if failing.subject == MAINTENANCE_JOB:

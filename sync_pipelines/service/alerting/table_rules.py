@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sync_pipelines.core import queue
 from sync_pipelines.core.alerts import Finding, Look, Severity
-from sync_pipelines.core.budget import read_budgets
+from sync_pipelines.core.budget import BucketReport, read_budgets
 from sync_pipelines.core.holds import holds
 from sync_pipelines.core.oauth import ACCESS_TOKEN, REFRESH_TOKEN, read_token_ages
 from sync_pipelines.core.partitions import existing_days
@@ -143,9 +143,14 @@ def starved_budgets(look: Look) -> Iterator[Finding]:
             until = f"blocked until {moment(report.blocked_until)}" if report.blocked_until else "nothing is left"
             yield Finding(
                 f"quota {report.bucket} of {report.account}",
-                f"{report.account}: quota {report.bucket} of {report.capacity:g} calls is starved: {until}, {waiting} wait,"
+                f"{report.account}: quota {report.bucket} ({_allowed(report)}) is starved: {until}, {waiting} wait,"
                 f" full again {moment(report.full_at)}",
             )
+
+
+def _allowed(report: BucketReport) -> str:
+    period = span(timedelta(seconds=report.period_s))
+    return f"{report.limit:g} calls per {period}" if report.limit is not None else f"one call every {report.period_s:g} s"
 
 
 def partition_trouble(look: Look) -> Iterator[Finding]:

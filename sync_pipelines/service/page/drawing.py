@@ -14,6 +14,9 @@ HEIGHT = 22
 _LEAST = 1.2
 """Width or height of what would otherwise be too small to be seen."""
 
+_SCARCE = 0.8
+"""Share of a quota from which on its use is worth a look."""
+
 
 def bars(values: Sequence[float], *, faults: Sequence[bool] = (), label: str) -> Markup:
     """One bar a day; days with faults get a mark at the foot."""
@@ -61,12 +64,11 @@ def split(volumes: Volumes) -> Markup:
 
 
 def quota(one: Quota) -> Markup:
-    """What is left of a quota."""
-    share = one.calls_left / one.capacity if one.capacity else 0
-    kind = "failed" if one.blocked_until else "partial" if share < 0.2 else "ok"
-    return _strip(
-        [(kind, one.calls_left), ("none", max(0.0, one.capacity - one.calls_left))], f"{one.calls_left:g} of {one.capacity:g} left"
-    )
+    """How much of a quota's period is used; nothing where calls are only spaced evenly."""
+    if not one.limit:
+        return Markup()
+    kind = "failed" if one.blocked_until else "partial" if one.used > one.limit * _SCARCE else "ok"
+    return _strip([(kind, one.used), ("none", max(0.0, one.limit - one.used))], f"{one.used:g} of {one.limit:g} used")
 
 
 def coverage(found: Coverage, now: datetime) -> Markup:

@@ -76,13 +76,16 @@ def _streams(streams: list[StreamState]) -> Iterator[GaugeMetricFamily]:
 
 def _quotas(status: Status) -> Iterator[GaugeMetricFamily]:
     labels = ("account", "bucket")
-    yield _family("sync_quota_left", "Calls left", labels, [((one.account, one.bucket), one.calls_left) for one in status.budgets])
     yield _family(
-        "sync_quota_capacity",
-        "Calls of a full quota",
-        labels,
-        [((one.account, one.bucket), one.capacity) for one in status.budgets],
+        "sync_quota_left", "Calls possible at once", labels, [((one.account, one.bucket), one.calls_left) for one in status.budgets]
     )
+    limited = [one for one in status.budgets if one.limit is not None]
+    for name, text, field in (
+        ("sync_quota_used", "Calls of the period that are used", "used"),
+        ("sync_quota_limit", "Calls the period allows", "limit"),
+        ("sync_quota_period_seconds", "The vendor's window, or the time of a whole refill", "period_s"),
+    ):
+        yield _family(name, text, labels, [((one.account, one.bucket), getattr(one, field)) for one in limited])
 
 
 def _links(status: Status) -> Iterator[GaugeMetricFamily]:

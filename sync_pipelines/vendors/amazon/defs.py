@@ -26,7 +26,6 @@ from dagster import (
 )
 from pydantic import Field
 
-from sync_pipelines.core import erasures
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.errors import StreamBusy, SyncError, TransientError
 from sync_pipelines.core.totals import Status
@@ -37,7 +36,6 @@ from sync_pipelines.orchestration.engine import Engine
 from sync_pipelines.orchestration.schedules import is_active, runtime
 from sync_pipelines.orchestration.vendors import vendor_definitions
 from sync_pipelines.vendors.amazon import actions, reports
-from sync_pipelines.vendors.amazon.retention import erase_persons
 from sync_pipelines.vendors.amazon.streams import orders
 from sync_pipelines.vendors.amazon.vendor import VENDOR, connect
 
@@ -115,20 +113,6 @@ def backfill_reports(context: OpExecutionContext, config: BulkConfig, engine: En
         raise RetryRequested(max_retries=_REPORTS_RETRIES, seconds_to_wait=_REPORTS_RETRY_S)
 
 
-@op(description="Erases buyers and addresses whose retention has ended: from the table, the archive and the dead letters.")
-def erase_personal_data(context: OpExecutionContext, config: AccountConfig, engine: Engine) -> None:
-    """See `retention.erase_persons`."""
-    settings = engine.runtime.account(config.account, Lane.BACKFILL).settings
-    database = engine.runtime.database
-    erased = erase_persons(database, config.account, settings, now=datetime.now(UTC))
-    places = {"amazon.orders": erased.orders, "sync.archive": erased.pages, "sync.dead_letters": erased.dead_letters}
-    with database.connect() as connection:
-        erasures.record(
-            connection, config.account, f"personal_data_days={settings.personal_data_days}", places, run_id=context.run_id
-        )
-    context.add_output_metadata(asdict(erased))
-
-
 @job(name="amazon_sync_missing_items", executor_def=in_process_executor, tags={tags.MAX_RUNTIME: "3600"})
 def missing_items_job() -> None:
     """Reads orders anew whose lines are missing."""
@@ -145,12 +129,6 @@ def sweep_job() -> None:
 def backfill_reports_job() -> None:
     """Stores a long history from reports; goes on with the reports it asked for."""
     backfill_reports()
-
-
-@job(name="amazon_erase_personal_data", executor_def=in_process_executor, tags={tags.MAX_RUNTIME: "3600"})
-def erase_personal_data_job() -> None:
-    """Erases personal data whose time has come."""
-    erase_personal_data()
 
 
 def _beat(name: str, target: JobDefinition, op_name: str, cron: str, lane_group: str, **config: Any) -> ScheduleDefinition:
@@ -195,11 +173,10 @@ def _instant(text: str) -> datetime:
 
 defs = vendor_definitions(
     VENDOR,
-    jobs=[missing_items_job, sweep_job, backfill_reports_job, erase_personal_data_job],
+    jobs=[missing_items_job, sweep_job, backfill_reports_job],
     schedules=[
         _beat("amazon_missing_items", missing_items_job, "sync_missing_items", "20 * * * *", "retry"),
         _beat("amazon_orders_daily_sweep", sweep_job, "sweep_orders", "40 1 * * *", "backfill", hours=48),
         _beat("amazon_orders_weekly_sweep", sweep_job, "sweep_orders", "40 3 * * 0", "backfill", hours=168),
-        _beat("amazon_personal_data", erase_personal_data_job, "erase_personal_data", "10 4 * * *", "retention"),
     ],
 )

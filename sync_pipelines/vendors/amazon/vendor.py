@@ -8,6 +8,7 @@ from typing import Self
 
 from sync_pipelines.core.budget import Budget, Lane
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.erasures import Erasing, Rule
 from sync_pipelines.core.errors import AuthError, ConfigError, DatabaseUnavailable, DataError, StreamBusy, SyncError
 from sync_pipelines.core.vendor import AccountContext, CheckItem, Vendor
 from sync_pipelines.vendors.amazon import streams
@@ -17,6 +18,7 @@ from sync_pipelines.vendors.amazon.completeness import known_versions
 from sync_pipelines.vendors.amazon.journal import Journal
 from sync_pipelines.vendors.amazon.operations import bucket_specs
 from sync_pipelines.vendors.amazon.reader import OrdersReader
+from sync_pipelines.vendors.amazon.retention import erase_persons
 from sync_pipelines.vendors.amazon.settings import AUTH_URL, Settings
 
 _PATIENCE_S = {Lane.BACKFILL: 240.0, Lane.REPLAY: 240.0}
@@ -120,4 +122,15 @@ def check(client: Reader) -> list[CheckItem]:
     return items
 
 
-VENDOR = Vendor(name="amazon", streams=(streams.orders,), connect=connect, check=check)
+def _erase(erasing: Erasing) -> dict[str, int]:
+    erased = erase_persons(erasing.database, erasing.account, erasing.settings, now=erasing.now)
+    return {"amazon.orders": erased.orders, "sync.archive": erased.pages, "sync.dead_letters": erased.dead_letters}
+
+
+VENDOR = Vendor(
+    name="amazon",
+    streams=(streams.orders,),
+    connect=connect,
+    check=check,
+    erasures=(Rule(name="personal_data_days", days=lambda settings: settings.personal_data_days, erase=_erase),),
+)

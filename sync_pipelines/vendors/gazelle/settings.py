@@ -39,6 +39,11 @@ class Settings(BaseModel):
     refresh_token_life: timedelta = Field(
         default=timedelta(days=30), description="Assumed life of an unused refresh token, for the warning before it ends"
     )
+    deleted_clients_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Content of clients and contacts is erased so many days after they were found deleted; default: kept",
+    )
     without_fields: list[str] = Field(
         default_factory=list, description="Fields not to ask for, as Fragment.field (ClientFields.personalNotes)"
     )

@@ -16,7 +16,9 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import Table
 
+from sync_pipelines.core.personal import Personal
 from sync_pipelines.core.stream import DeletePolicy, Deletes, Page, ParseContext, Reconciling, Stream, WriteContext
+from sync_pipelines.core.tables import COMMON_COLUMNS
 from sync_pipelines.core.upsert import Record
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.gazelle import rows, selections, tables
@@ -80,6 +82,17 @@ def _keep_whole(table: Table) -> Callable[[Connection[Any], WriteContext, list[R
     return before_store
 
 
+def _of_deleted(table: Table) -> Personal:
+    """A customer register consists of persons: nothing of the living is erased by rule, and all of the deleted if it is wished."""
+    return Personal(
+        columns=tuple(column.name for column in table.columns if column.nullable and column.name not in COMMON_COLUMNS),
+        fields=None,
+        days=lambda settings: settings.deleted_clients_days,
+        since="deleted_at",
+        rule="deleted_clients_days",
+    )
+
+
 def _snapshot_stream(
     name: str,
     table: Table,
@@ -89,6 +102,7 @@ def _snapshot_stream(
     description: str,
     children: tuple[Table, ...] = (),
     everything: Callable[[Reader, Snapshot, str | None], Iterator[Page]] | None = None,
+    personal: Personal | None = None,
 ) -> Stream[Reader]:
     snapshot = Snapshot(f"gazelle/{name}", table, listing, lookup)
     read = everything or (lambda reader, snapshot, token: reader.scan(snapshot, token))
@@ -107,6 +121,7 @@ def _snapshot_stream(
         cron=None,
         freshness=_DAILY,
         max_runtime=timedelta(hours=4),
+        personal=personal,
     )
 
 
@@ -116,6 +131,7 @@ clients = _snapshot_stream(
     listing=selections.CLIENTS,
     lookup=selections.CLIENT,
     description="Clients with the contact data of their default contact. Ids and change times first, then what differs.",
+    personal=_of_deleted(tables.clients),
 )
 
 contacts = _snapshot_stream(
@@ -125,6 +141,7 @@ contacts = _snapshot_stream(
     lookup=selections.CONTACT,
     children=(tables.contact_emails, tables.contact_phones, tables.contact_locations),
     description="Contacts of all clients, archived ones included, read through their clients because there is no list of contacts.",
+    personal=_of_deleted(tables.contacts),
 )
 
 pianos = _snapshot_stream(

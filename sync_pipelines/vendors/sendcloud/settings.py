@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sync_pipelines.core.instants import UtcInstant
+from sync_pipelines.core.personal import PERSONAL_DATA_DAYS
 from sync_pipelines.core.references import Reference
 
 DEFAULT_BASE_URL = "https://panel.sendcloud.sc/api"
@@ -82,5 +83,10 @@ class Settings(BaseModel):
     writes_per_minute: int = Field(default=100, ge=1, description="POST, PUT, PATCH and DELETE requests")
     writes_per_second: int = Field(default=15, ge=1, description="Burst of write requests")
     oauth: bool = Field(default=False, description="Use OAuth client credentials instead of Basic authentication")
+    personal_data_days: int | None = Field(
+        default=PERSONAL_DATA_DAYS,
+        ge=1,
+        description="Persons, addresses and label documents are erased so many days after their last change; null: never",
+    )
     labels: LabelSettings = Field(default=LabelSettings(), description="How labels are made")
     products: ProductSettings = Field(default=ProductSettings(), description="How products are derived and written")

@@ -18,7 +18,7 @@ import zstandard
 from sync_pipelines.core.errors import AuthError, DataError, RemoteError, Throttled
 from sync_pipelines.core.stream import Page, Reconciling, Stream, Sweep
 from sync_pipelines.core.windows import Window
-from sync_pipelines.vendors.sendcloud import mapping, matching, tables
+from sync_pipelines.vendors.sendcloud import mapping, matching, personal, tables
 from sync_pipelines.vendors.sendcloud.client import SendCloudClient
 from sync_pipelines.vendors.sendcloud.letters import RETRY_QUEUE
 from sync_pipelines.vendors.sendcloud.paging import ListPage
@@ -252,6 +252,7 @@ orders = Stream[SendCloudClient](
     sweeps=(Sweep("nightly", "30 2 * * *", timedelta(days=30)),),
     reconciling=Reconciling(listed_by=("order_updated_at", "order_created_at")),
     retry_queue=RETRY_QUEUE,
+    personal=personal.ORDERS,
     max_runtime=timedelta(minutes=20),
 )
 
@@ -270,5 +271,6 @@ parcels = Stream[SendCloudClient](
     cron="*/15 * * * *",
     freshness=timedelta(hours=1),
     retry_queue=RETRY_QUEUE,
+    personal=personal.PARCELS,
     max_runtime=timedelta(minutes=20),
 )

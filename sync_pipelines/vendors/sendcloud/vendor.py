@@ -21,6 +21,7 @@ from sync_pipelines.vendors.sendcloud.client import (
     classify,
     token_request,
 )
+from sync_pipelines.vendors.sendcloud.personal import ERASURES
 from sync_pipelines.vendors.sendcloud.reference.streams import STREAMS as REFERENCE
 from sync_pipelines.vendors.sendcloud.retries import RETRIES
 
@@ -81,4 +82,5 @@ VENDOR = Vendor(
     connect=connect,
     check=check,
     retries=RETRIES,
+    erasures=ERASURES,
 )

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sync_pipelines.core.personal import PERSONAL_DATA_DAYS
 from sync_pipelines.core.references import Reference
 
 
@@ -63,6 +64,11 @@ class SupplierSettings(BaseModel):
     price_rules: list[PriceRule] = Field(default=[PriceRule()], description="How selling prices are made; the first that fits")
     requests_kept_days: int = Field(default=7, ge=1, description="Finished sync requests are dropped after this")
     history_kept_days: int = Field(default=30, ge=1, description="Stock and price history is dropped after this")
+    personal_data_days: int | None = Field(
+        default=PERSONAL_DATA_DAYS,
+        ge=1,
+        description="Recipients in the raw orders are erased so many days after the order was last read; null: never",
+    )
     completion_webhook: CompletionWebhook | None = Field(default=None, description="Where the end of a sync request is told")
     order_unknown_for: timedelta = Field(
         default=timedelta(days=2), description="An order unknown to the vendor for so long is given up"

@@ -10,6 +10,7 @@ import msgspec
 
 from sync_pipelines.core.errors import DataError
 from sync_pipelines.core.jsons import Json, decode_json
+from sync_pipelines.core.personal import Personal
 from sync_pipelines.core.stream import DeletePolicy, Deletes, ParseContext, Reconciling, Stream
 from sync_pipelines.core.upsert import Record
 from sync_pipelines.vendors.suppliers import session, storing, tables
@@ -136,6 +137,12 @@ def _order_parts(raw: bytes, context: ParseContext) -> tuple[bytes, bytes | None
     return bytes(asked.order), None if tracking == b"null" else tracking, connector.orders, origin
 
 
+RECIPIENT = Personal(
+    # BigBuy's order; AliExpress' under ``order``, which today names no recipient (facts §7)
+    fields=("shippingAddress", "order.logistics_address", "order.receipt_address", "order.contact_person"),
+    days=lambda settings: settings.personal_data_days,
+)
+
 ORDERS: Stream[Session] = Stream(
     key="suppliers/orders",
     table=tables.orders,
@@ -146,6 +153,7 @@ ORDERS: Stream[Session] = Stream(
     key_of=lambda raw, source: source.rsplit("/", 1)[-1],
     everything=lambda reading, token: reading.read_orders(token),
     after_store=storing.AFTER["orders"],
+    personal=RECIPIENT,
     reconciling=None,
     version_is_read_time=True,
     cron=None,
@@ -160,6 +168,7 @@ ORDER_TRACKING: Stream[Session] = Stream(
     parse=_parse_parcel,
     key_of=lambda raw, source: source.rsplit("/", 1)[-1],
     everything=lambda reading, token: reading.read_orders(token),
+    personal=RECIPIENT,
     reconciling=None,
     version_is_read_time=True,
     cron=None,

@@ -21,6 +21,8 @@ from sync_pipelines.service.alerting.opening import links, open_channels
 from sync_pipelines.service.alerting.rules import CHANNEL, CONFIGURATION, DATABASE, RULE_TROUBLE, all_rules
 from sync_pipelines.service.alerting.sender import Outcome
 from sync_pipelines.service.alerting.watch import ROUND_S, Channels, Watch, World
+from sync_pipelines_tests.conftest import cloned
+from sync_pipelines_tests.servers import TestServer
 from sync_pipelines_tests.service.alerting.lookalikes import BOT, Relay, SlackLookalike, relay, slack
 
 BEGIN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -90,8 +92,9 @@ class House:
 
     def passes(self, **time: float) -> list[Outcome]:
         """Lets time pass, round by round; long times in longer steps."""
-        until = self.now + timedelta(**time)
-        step = timedelta(seconds=ROUND_S if timedelta(**time) < timedelta(minutes=4) else 60)
+        span = timedelta(**time)
+        until = self.now + span
+        step = timedelta(seconds=ROUND_S if span < timedelta(minutes=4) else 60 if span <= timedelta(hours=1) else 300)
         outcomes: list[Outcome] = []
         while self.now < until:
             self.now = min(until, self.now + step)
@@ -131,15 +134,40 @@ def whole_house(database: Database, tmp_path: Path) -> Iterator[House]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def _template_with_dagster(_started_server: TestServer, _template: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The migrated template with Dagster's tables, made once by Dagster itself: that takes seconds."""
+    name = f"{_template}_with_dagster"
+    with psycopg.connect(_started_server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f"create database {name} template {_template} strategy file_copy")
+    with _instance(_started_server.url(name), tmp_path_factory.mktemp("dagster")):
+        return name
+
+
 @pytest.fixture
-def dagster(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+def database_url(request: pytest.FixtureRequest, postgres_server: TestServer, _template: str) -> Iterator[str]:
+    """The URL of a fresh, migrated, empty database; with Dagster's tables for tests that have an instance."""
+    with_dagster = "dagster" in request.fixturenames
+    with cloned(postgres_server, request.getfixturevalue("_template_with_dagster") if with_dagster else _template) as url:
+        yield url
+
+
+@pytest.fixture
+def dagster(database_url: str, tmp_path: Path) -> Iterator[DagsterInstance]:
     """A real Dagster instance whose tables are in the test's database."""
-    (tmp_path / "dagster").mkdir()
-    (tmp_path / "dagster" / "dagster.yaml").write_bytes(instance_file(Path(__file__).parents[3]).read_bytes())
-    for name, value in Environment.read({"SYNC_PIPELINES_STATE": str(tmp_path)}).variables(database_url).items():
-        monkeypatch.setenv(name, value)
-    with DagsterInstance.get() as instance:
+    with _instance(database_url, tmp_path) as instance:
         yield instance
+
+
+@contextmanager
+def _instance(url: str, folder: Path) -> Iterator[DagsterInstance]:
+    (folder / "dagster").mkdir()
+    (folder / "dagster" / "dagster.yaml").write_bytes(instance_file(Path(__file__).parents[3]).read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in Environment.read({"SYNC_PIPELINES_STATE": str(folder)}).variables(url).items():
+            patch.setenv(name, value)
+        with DagsterInstance.get() as instance:
+            yield instance
 
 
 def failed_runs(url: str, runs: list[tuple[str, str, str, datetime]]) -> None:

@@ -14,6 +14,9 @@ from jsonschema.validators import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from sync_pipelines.core.buckets import BucketSpec, Lane
+from sync_pipelines.core.budget import Budget
+from sync_pipelines.core.db import Database
 from sync_pipelines.overview.watched import Watched
 from sync_pipelines.service.page import drawing, views
 from sync_pipelines_tests.overview.history import fill
@@ -55,6 +58,18 @@ def test_the_front_page_shows_every_stream_link_and_fault(open_page: OpenPage, h
     assert "the last run failed" in html
     assert "paris" in html
     assert html.count('class="coverage"') == sum(item.stream.is_windowed for item in house.seen.streams)
+
+
+def test_a_quota_is_told_by_what_is_used_of_its_period(open_page: OpenPage, house: House, database: Database) -> None:
+    specs = [BucketSpec.per_minute("requests", 1000), BucketSpec.paced("pace", per_second=4)]
+    budget = Budget(database, "sendcloud/main", Lane.LIVE, specs)
+    for _ in range(3):
+        budget.settle(budget.acquire("requests", "pace"))
+    page = open_page(house)
+    html = re.sub(r"<[^>]+>|\s+", " ", page.get("/").text)
+    assert re.search(r"requests .*3 +used +of 1,000 +per 1 min +all back +in", html)
+    assert "4 calls a second" in html
+    assert 'sync_quota_used{account="sendcloud/main",bucket="requests"} 3.0' in page.get("/metrics").text
 
 
 def test_without_any_data_every_page_is_there(open_page: OpenPage) -> None:

@@ -101,7 +101,6 @@ def test_the_jobs_beside_the_beat_run_and_tell_what_they_did(installation: Insta
     start, end = datetime.now(UTC) - timedelta(days=3), datetime.now(UTC) - timedelta(hours=1)
     bulk = {"start": start.isoformat(), "end": end.isoformat(), "poll_s": 0}
     installation.run("amazon_backfill_reports", "backfill_reports", account=ACCOUNT, **bulk)
-    installation.run("amazon_erase_personal_data", "erase_personal_data", account=ACCOUNT)
     with installation.open().database as database, database.connect() as connection:
         assert connection.execute("select count(*), count(distinct source) from amazon.orders").fetchone() == (80, 1)
         assert connection.execute("select state, orders > 5 from amazon.report_requests").fetchall() == [("stored", True)]

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from sync_pipelines.core import erasures
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import DataError
 from sync_pipelines.core.sync import Mode
+from sync_pipelines.core.tables import COMMON_COLUMNS
 from sync_pipelines.core.windows import Window
+from sync_pipelines.vendors.gazelle import streams
 from sync_pipelines_tests.sandboxes import RunningSandbox
-from sync_pipelines_tests.vendors.gazelle.studio import Studio
+from sync_pipelines_tests.vendors.gazelle.studio import ACCOUNT, Studio
 
 
 @pytest.fixture
@@ -226,3 +229,24 @@ def test_views_for_reports(studio: Studio) -> None:
         assert (row["last_entry_at"] and f"{row['last_entry_at'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}") == max(entries, default=None)
     due = {row["external_id"] for row in studio.query("SELECT external_id FROM gazelle.pianos_due")}
     assert due == {key for key, piano in truth["pianos"].items() if piano["status"] == "ACTIVE" and piano["calculatedNextService"]}
+
+
+def test_deleted_clients_and_contacts_lose_their_content_if_that_is_wished(studio: Studio) -> None:
+    studio.sync_all()
+    gone = [one["id"] for one in studio.control.post("mutate", names=["delete_client", "delete_contact"], seed=4)]
+    studio.sync_all()
+    studio.sync_all()
+    rules, later = erasures.stream_rules(streams.STREAMS), datetime.now(UTC) + timedelta(days=40)
+
+    def erase() -> dict[str, int]:
+        return dict(+erasures.carry_out(rules, studio.database, ACCOUNT, studio.settings, now=later, run_id="erasing"))
+
+    assert erase() == {}
+    living = studio.rows("clients")
+    studio.settings = studio.settings.model_copy(update={"deleted_clients_days": 30})
+    assert erase()["gazelle.clients"] >= 1
+    assert erase() == {}
+    assert studio.rows("clients") == living
+    buried = studio.rows("clients", deleted=True)[gone[0]]
+    assert {name for name, value in buried.items() if value is not None} <= {"account", "external_id", *COMMON_COLUMNS}
+    assert buried["raw"] == {}

@@ -45,7 +45,7 @@
         scales: { x: { time: true, range: (_, from, to) => [from - 43200, to + 43200] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
         axes: [{ ...axis, grid: { show: false }, size: 24, space: 60, values: (_, days) => days.map((at) => day(at).slice(5)) },
-          { ...axis, size: 48, space: 32, values: (_, marks) => marks.map(short) }],
+          { ...axis, size: 48, space: 32, values: (_, marks) => marks.map((mark) => Number.isInteger(mark) ? short(mark) : "") }],
         series: [{ label: "day", value: (_, at) => day(at ?? data.days.at(-1)) },
           ...layers.map((layer) => ({ value: (_, own, __, at) => (at == null ? layer.values.at(-1) : own)?.toLocaleString("en") ?? "–", ...layer.series }))],
       };
@@ -76,6 +76,7 @@
       const [old, next] = [document.getElementById(id), fresh.getElementById(id)];
       if (old && next) old.replaceWith(document.adoptNode(next));
     }
+    document.getElementById("content")?.classList.remove("opening");
     const [head, nextHead] = [document.querySelector("header nav"), fresh.querySelector("header nav")];
     if (head && nextHead) head.replaceWith(document.adoptNode(nextHead));
     const [sign, nextSign] = [document.querySelector(".brand"), fresh.querySelector(".brand")];
