@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from sync_pipelines.vendors.grand_shooting.fan_out.drain import Limits
 from sync_pipelines.vendors.grand_shooting.fan_out.plan import make_plan, start_plan
 from sync_pipelines.vendors.grand_shooting.fan_out.tasks import announce
 from sync_pipelines.vendors.grand_shooting.vendor import connect
+from sync_pipelines_tests.bench.measures import processor_seconds
 from sync_pipelines_tests.sandboxes import Control
 from sync_pipelines_tests.servers import TestServer
 from sync_pipelines_tests.vendors.grand_shooting.worlds import MAIN, FanOutWorld
@@ -41,8 +43,14 @@ class _Sandbox:
         self.base_url, self.control = base_url, Control(base_url)
 
 
+class _World(FanOutWorld):
+    """With its look-alike in a process of its own."""
+
+    look_alike = 0
+
+
 @contextmanager
-def _world(references: int, *, unlimited: bool, links: Sequence[str] = ("paris",)) -> Iterator[FanOutWorld]:
+def _world(references: int, *, unlimited: bool, links: Sequence[str] = ("paris",)) -> Iterator[_World]:
     port = free_port(20000)
     command = [sys.executable, "-m", "sync_pipelines.cli", "sandbox", "serve", "--port", str(port), "--vendor", "grand_shooting"]
     with tempfile.TemporaryDirectory() as folder, ProcessGuard() as guard:
@@ -60,11 +68,12 @@ def _world(references: int, *, unlimited: bool, links: Sequence[str] = ("paris",
             sandbox: Any = _Sandbox(f"http://127.0.0.1:{port}/grand_shooting")
             sandbox.control.post("populate", account="main", references=references)
             with Database(url, max_connections=20) as database:
-                world = FanOutWorld(sandbox, database, {link: {"webhooks": False} for link in links}, unlimited=unlimited)
+                world = _World(sandbox, database, {link: {"webhooks": False} for link in links}, unlimited=unlimited)
                 sandbox.control.post("account", account="main", unlimited=True)
                 world.settings["grand_shooting/main"] = world.settings["grand_shooting/main"].model_copy(
                     update={"requests_per_second": 10_000.0}
                 )
+                world.look_alike = process.pid
                 world.mirror()
                 yield world
         finally:
@@ -88,12 +97,24 @@ def drain(references: int) -> None:
     """Drains one link's whole catalogue."""
     with _world(references, unlimited=True) as world:
         world.differences("paris")
-        started = time.monotonic()
+        started, before = time.monotonic(), _processor_seconds(world)
         totals = world.drain(Limits(linger_s=0.05, max_runtime_s=3600))
         seconds = time.monotonic() - started
         done = totals.links["paris"].written
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(f"drain: {done} references in {seconds:.1f} s: {done / seconds:.0f}/s, peak {memory} MB")
+        spent = {who: (after - before[who]) / done * 1e6 for who, after in _processor_seconds(world).items()}
+        print("processor time of a reference: " + ", ".join(f"{who} {each:.0f} µs" for who, each in spent.items()))
+
+
+def _processor_seconds(world: _World) -> dict[str, float]:
+    """Of the drain, of every process of the database server, and of the look-alike."""
+    server = [int(pid) for (pid,) in world.rows("select pid from pg_stat_activity")]
+    return {
+        "drain": processor_seconds(os.getpid()),
+        "database": sum(map(processor_seconds, server)),
+        "look-alike": processor_seconds(world.look_alike),
+    }
 
 
 def initialise(references: int) -> None:

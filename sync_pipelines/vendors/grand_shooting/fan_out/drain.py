@@ -23,6 +23,7 @@ from sync_pipelines.core.http import CallStats
 from sync_pipelines.core.queue import Wakeup, counts, take_back
 from sync_pipelines.core.sync import exclusive
 from sync_pipelines.vendors.grand_shooting.client import GrandShootingClient
+from sync_pipelines.vendors.grand_shooting.fan_out import replicas
 from sync_pipelines.vendors.grand_shooting.fan_out.apply import Applier, LinkTotals
 from sync_pipelines.vendors.grand_shooting.fan_out.intake import Intake, IntakeTotals
 from sync_pipelines.vendors.grand_shooting.fan_out.links import WorkingLink, register
@@ -191,6 +192,7 @@ class _Drain:
             register(connection, self._setup.links, self._setup.main)
             take_back(connection, CHANGES.name, [self._setup.main])
             take_back(connection, FAN_OUT.name, [working.id for working in self._setup.links])
+            replicas.recover(connection, [working.id for working in self._setup.links])
         with Wakeup(self._setup.database.url, [CHANGES.name, FAN_OUT.name]) as wakeup:
             for worker in self._workers:
                 worker.start()
