@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,9 @@ from sync_pipelines.vendors.grand_shooting.fan_out.tasks import CHANGES, FAN_OUT
 from sync_pipelines.vendors.grand_shooting.settings import Link
 from sync_pipelines.vendors.grand_shooting.streams import REFERENCES
 from sync_pipelines.vendors.grand_shooting.vendor import connect
+
+LOOK_S = 0.25
+"""Between two looks for work; one costs a millisecond."""
 
 _HAS_WORK = """
 select exists (select 1 from sync.tasks where queue = %(changes)s and account = %(main)s
@@ -93,6 +97,20 @@ def has_work(database: Database, main: str, links: Sequence[str]) -> bool:
             _HAS_WORK, {"changes": CHANGES.name, "fan_out": FAN_OUT.name, "main": main, "links": list(links)}
         ).fetchone()
     return bool(row and row[0])
+
+
+def watch(
+    find: Callable[[], list[str]],
+    seconds: float,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[str]:
+    """Looks again and again until something is found or the time is up; at least once."""
+    end = monotonic() + seconds
+    while not (found := find()) and monotonic() + LOOK_S < end:
+        sleep(LOOK_S)
+    return found
 
 
 def read_main(runtime: Runtime, main: str, *, run_id: str, mode: Mode = Mode.INCREMENTAL, lane: Lane = Lane.LIVE) -> SyncTotals:
