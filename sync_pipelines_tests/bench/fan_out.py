@@ -1,6 +1,8 @@
-"""How fast the fan-out is: ``python -m sync_pipelines_tests.bench.fan_out drain|initialise|lag [references]``.
+"""How fast the fan-out is: ``python -m sync_pipelines_tests.bench.fan_out drain|memory|initialise|busy|lag [references]``.
 
-``drain``: a look-alike without quota in a process of its own: references a second, and the drain's peak memory.
+``drain``: a look-alike without quota in a process of its own: references a second, and what each process spends on one.
+``memory``: the drain's memory while a million tasks wait. ``initialise``: within the quota, killed twice on the way.
+``busy``: from a webhook's task to the secondary while changes never stop. ``lag``: healthy links beside sick ones.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +23,7 @@ from typing import Any
 import httpx
 
 from sync_pipelines.core.buckets import Lane
-from sync_pipelines.core.db import Database
+from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.guard import ProcessGuard
 from sync_pipelines.core.postgres import EmbeddedServer
 from sync_pipelines.migrations import migrate
@@ -117,6 +120,65 @@ def _processor_seconds(world: _World) -> dict[str, float]:
     }
 
 
+def memory(tasks: int) -> None:
+    """Memory of a drain with so many tasks waiting, after its first moments and at its end."""
+    with _world(1_000, unlimited=True, links=(*HEALTHY, *SICK)) as world:
+        with world.database.connect() as connection:
+            connection.execute(_MULTIPLY, {"times": tasks // len(world.links) // 1_000})
+            connection.execute('analyze grand_shooting."references"')
+        waiting = sum(world.differences(link) for link in world.links)
+        found: list[float] = []
+        stop = threading.Event()
+        watcher = threading.Thread(target=lambda: found.extend(_resident_megabytes(stop)))
+        watcher.start()
+        totals = world.drain(Limits(linger_s=0.05, max_runtime_s=60))
+        stop.set()
+        watcher.join()
+        done = sum(link.written for link in totals.links.values())
+        print(f"memory: {waiting} tasks waiting, {done} references written in {totals.duration_s:.0f} s:")
+        print(f"{found[5]:.0f} MB after 5 s, {found[-1]:.0f} MB at the end, at most {max(found):.0f} MB")
+
+
+_MULTIPLY = """
+insert into grand_shooting."references" (account, ref, raw, version, content_hash, first_seen_at, synced_at, run_id)
+select r.account, r.ref || '-' || n, jsonb_set(r.raw - 'ean', '{ref}', to_jsonb(r.ref || '-' || n)), r.version, r.content_hash,
+       r.first_seen_at, r.synced_at, r.run_id
+from grand_shooting."references" r cross join generate_series(2, %(times)s) n
+"""
+
+
+def _resident_megabytes(stop: threading.Event) -> Iterator[float]:
+    while not stop.wait(1.0):
+        yield int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+def busy(references: int) -> None:
+    """Changes come without pause for a minute, each reference once; by the database's clock, from its task to the replica."""
+    with _world(references, unlimited=False) as world:
+        world.configure("paris", webhooks=True)
+        world.settings[MAIN] = world.settings["grand_shooting/paris"]
+        world.differences("paris")
+        world.drain(Limits(linger_s=0.5, max_runtime_s=3600))
+        known = world.rows("select ref, reference_id from grand_shooting.references order by random()")
+        drained = threading.Thread(target=lambda: world.drain(Limits(linger_s=5.0, max_runtime_s=3600)))
+        announced: dict[str, Any] = {}
+        drained.start()
+        for start in range(0, min(len(known), 120 * 20), 20):
+            part = known[start : start + 20]
+            for ref, _ in part:
+                world.edit("main", ref, {"smalltext": "busy"})
+            with world.database.transaction() as connection:
+                announce(connection, MAIN, [number for _, number in part], "references/update")
+                announced |= dict.fromkeys((ref for ref, _ in part), clock(connection))
+            time.sleep(0.5)
+        drained.join()
+        applied = dict(world.rows("select ref, applied_at from grand_shooting.replicas"))
+        lags = sorted((applied[ref] - at).total_seconds() for ref, at in announced.items())
+        world.expect("paris")
+    median, p95 = lags[len(lags) // 2], lags[int(len(lags) * 0.95)]
+    print(f"busy: {len(lags)} changes, 40 a second: median {median:.2f} s, p95 {p95:.2f} s, longest {lags[-1]:.2f} s")
+
+
 def initialise(references: int) -> None:
     """Initialises an empty secondary within its quota, by drains of which two are killed on the way."""
     with _world(references, unlimited=False) as world:
@@ -200,5 +262,6 @@ def _written(world: FanOutWorld) -> int:
 
 
 if __name__ == "__main__":
-    size = int(sys.argv[2]) if len(sys.argv) > 2 else 50_000
-    {"drain": drain, "initialise": initialise, "lag": lag}[sys.argv[1]](size)
+    sizes = {drain: 50_000, memory: 1_000_000, initialise: 50_000, busy: 2_400, lag: 2_000}
+    chosen = {bench.__name__: bench for bench in sizes}[sys.argv[1]]
+    chosen(int(sys.argv[2]) if len(sys.argv) > 2 else sizes[chosen])

@@ -17,6 +17,7 @@ from dagster import (
     in_process_executor,
 )
 
+from sync_pipelines.core.budget import read_budgets
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.runtime import Runtime
 from sync_pipelines.orchestration import engine
@@ -95,6 +96,14 @@ def test_the_sensor_requests_one_drain_while_there_is_work(stage: Callable[..., 
     assert one.run("drain_fan_out", {"drain": {"config": {"main": MAIN, **QUICK}}}).success
     one.world.expect("paris")
     assert one.metadata(gs.REPLICAS, "paris")["written"] == 120
+
+
+def test_a_link_with_a_pace_of_its_own_keeps_it_beside_the_quota(stage: Callable[..., Stage]) -> None:
+    one = stage(paris={"requests_per_second": 50})
+    one.world.mirror()
+    assert one.run("drain_fan_out", {"drain": {"config": {"main": MAIN, **QUICK}}}).success
+    one.world.expect("paris")
+    assert {report.bucket for report in read_budgets(one.world.database, "grand_shooting/paris")} == {"calls", "pace"}
 
 
 def test_a_tick_looks_for_work_until_shortly_before_the_next_one() -> None:

@@ -6,6 +6,7 @@ repeats calls that are safe to repeat. Within a batch every reference appears on
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from sync_pipelines.vendors.grand_shooting.fan_out.links import WorkingLink
 from sync_pipelines.vendors.grand_shooting.mapping import MappingError
 
 CONFLICT = 409
+KEPT_LAGS = 100_000
 _PROBE = "sync-pipelines-probe"
 
 
@@ -47,7 +49,7 @@ class LinkTotals:
     dead_lettered: int = 0
     bulk_calls: int = 0
     tripped: int = 0
-    lags_s: list[float] = field(default_factory=list)
+    lags_s: array[float] = field(default_factory=lambda: array("d"))
 
     def add(self, other: LinkTotals) -> None:
         """Counts what another worker of the link did."""
@@ -342,7 +344,7 @@ class Applier:
         for task, decision, _ in batch.done:
             totals.written += decision.action is Action.WRITE
             totals.deleted += decision.action is Action.DELETE
-            if decision.action is not Action.NOTHING and len(totals.lags_s) < 100_000:
+            if decision.action is not Action.NOTHING and len(totals.lags_s) < KEPT_LAGS:
                 totals.lags_s.append((now - task.created_at).total_seconds())
 
 

@@ -248,7 +248,8 @@ class _Drain:
         self._parts.append((working.id, totals))
         secondary = working.link.secondary
         settings = setup.settings[secondary]
-        moment = int(settings.requests_per_second * CLAIM_S) * settings.bulk_size
+        rate = min(settings.requests_per_second, working.link.requests_per_second or settings.requests_per_second)
+        moment = int(rate * CLAIM_S) * settings.bulk_size
         applier = Applier(
             setup.database,
             working,

@@ -73,12 +73,13 @@ def drain_setup(runtime: Runtime, main: str, *, run_id: str, limits: Limits | No
     """Everything a drain of a main account needs."""
     working = [WorkingLink.of(link) for link in links_of(runtime, main)]
     accounts = [main, *(link.link.secondary for link in working if link.link.active)]
+    paces = {link.link.secondary: link.link.requests_per_second for link in working}
     return DrainSetup(
         database=runtime.database,
         main=main,
         links=working,
         settings={account: runtime.account(account, Lane.LIVE).settings for account in accounts},
-        connect=lambda account, lane: connect(runtime.account(account, lane)),
+        connect=lambda account, lane: connect(runtime.account(account, lane), paces.get(account)),
         run_id=run_id,
         limits=limits or Limits(),
     )
@@ -145,7 +146,7 @@ def run_batch(runtime: Runtime, link_id: str, *, run_id: str) -> BatchTotals:
 @contextmanager
 def secondary(runtime: Runtime, working: WorkingLink, lane: Lane) -> Iterator[GrandShootingClient]:
     """A client of a link's secondary account."""
-    with connect(runtime.account(working.link.secondary, lane)) as client:
+    with connect(runtime.account(working.link.secondary, lane), working.link.requests_per_second) as client:
         yield client
 
 
