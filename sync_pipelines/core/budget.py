@@ -142,6 +142,7 @@ class Budget:
         now_sql: SQL expression of the current time.
         sleep: Waits so many seconds.
         monotonic: Seconds, for the life of a bundle.
+        owner: Whoever can say of its predecessor that it is dead names itself here; see `budget_owners`.
         max_wait_s: The longest wait that sleeps; a longer one raises `Throttled` at once.
     """
 
@@ -155,8 +156,10 @@ class Budget:
         now_sql: LiteralString = "clock_timestamp()",
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        owner: str = "",
         max_wait_s: float = 60,
     ) -> None:
+        self._owner = owner
         self.account, self.lane, self.max_wait_s = account, lane, max_wait_s
         self._specs = {spec.name: spec for spec in specs}
         self._database, self._sleep, self._monotonic = database, sleep, monotonic
@@ -186,7 +189,7 @@ class Budget:
             return Grant((), "", 0.0)
         if (prepaid := self._from_bundle(names)) is not None:
             return prepaid
-        ticket = Ticket(secrets.token_hex(8), self.lane.rank, since=0.0, until=0.0)
+        ticket = Ticket(f"{self._owner}{secrets.token_hex(8)}", self.lane.rank, since=0.0, until=0.0)
         while True:
             turn = self._look(names, ticket, hold_s)
             waited = max(0.0, turn.now - ticket.since)

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from sync_pipelines.core.buckets import BucketState
 from sync_pipelines.core.budget import BucketSpec, Budget, Lane, read_budgets
+from sync_pipelines.core.budget_owners import take_over
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import Throttled
 from sync_pipelines.sandbox.common.clock import Clock
@@ -250,6 +251,20 @@ def test_bundles_do_not_overstep_a_quota_and_use_it(simulated):
         simulated.advance(0.001)
     assert refused == 0
     assert used >= 0.95 * 900
+
+
+def test_a_successor_takes_over_what_a_dead_owner_held(simulated):
+    specs = [BucketSpec.per_window("few", 2, 1)]
+    clock = {"now_sql": SIMULATED_NOW, "sleep": simulated.advance}
+    dead = Budget(simulated.database, ACCOUNT, Lane.LIVE, specs, owner="drain:", **clock)
+    other = simulated.budget(specs=specs)
+    dead.acquire("few")
+    kept = other.acquire("few")
+    take_over(simulated.database, [ACCOUNT], "drain:")
+    assert other.state()[0].in_flight == 1
+    simulated.advance(2)
+    assert other.acquire("few").waited_s == 0
+    other.settle(kept)
 
 
 # -- real processes ---------------------------------------------------------------------------------------------------------

@@ -14,19 +14,20 @@ from sync_pipelines.vendors.grand_shooting.client import CALLS, PACE, GrandShoot
 
 
 @contextmanager
-def connect(account: AccountContext, pace: float | None = None) -> Iterator[GrandShootingClient]:
+def connect(account: AccountContext, pace: float | None = None, *, owner: str = "") -> Iterator[GrandShootingClient]:
     """Opens a client for one account; everything that calls the account shares its budget.
 
     Args:
         account: The account.
         pace: Calls a second of a link that shall not use the whole quota.
+        owner: See `Budget`.
     """
     settings = account.settings
     buckets = [bucket(CALLS, settings.requests_per_second), *([bucket(PACE, pace)] if pace is not None else [])]
     http = HttpClient(
         account=account.id,
         base_url=account.base_url,
-        budget=Budget(account.database, account.id, account.lane, buckets),
+        budget=Budget(account.database, account.id, account.lane, buckets, owner=owner),
         auth=token_auth(account.credentials["token"], settings.scheme),
         default_buckets=tuple(spec.name for spec in buckets),
     )

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from sync_pipelines.core.buckets import Lane
+from sync_pipelines.core.budget_owners import take_over
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import AuthError, LeaseLost, RemoteError, Throttled
 from sync_pipelines.core.http import CallStats
@@ -145,6 +146,11 @@ def drain(setup: DrainSetup, *, is_stopping: Callable[[], bool] = lambda: False)
         return _Drain(setup, is_stopping).go()
 
 
+def owner(main: str) -> str:
+    """As whom a drain takes calls from budgets; alone by its lock, it takes over what a killed one held."""
+    return f"{FAN_OUT.name}@{main}:"
+
+
 def _workers_of(working: WorkingLink) -> int:
     """One where references of the main account can meet at the secondary: whoever comes second must see the first."""
     return 1 if "ref" in working.link.mapping else WORKERS_PER_LINK
@@ -193,6 +199,7 @@ class _Drain:
             take_back(connection, CHANGES.name, [self._setup.main])
             take_back(connection, FAN_OUT.name, [working.id for working in self._setup.links])
             replicas.recover(connection, [working.id for working in self._setup.links])
+        take_over(self._setup.database, self._setup.settings, owner(self._setup.main))
         with Wakeup(self._setup.database.url, [CHANGES.name, FAN_OUT.name]) as wakeup:
             for worker in self._workers:
                 worker.start()

@@ -16,7 +16,7 @@ from sync_pipelines.core.sync import Mode, Request, sync_stream
 from sync_pipelines.core.totals import SyncTotals
 from sync_pipelines.vendors.grand_shooting.client import GrandShootingClient
 from sync_pipelines.vendors.grand_shooting.fan_out.audit import AuditTotals, audit
-from sync_pipelines.vendors.grand_shooting.fan_out.drain import DrainSetup, Limits
+from sync_pipelines.vendors.grand_shooting.fan_out.drain import DrainSetup, Limits, owner
 from sync_pipelines.vendors.grand_shooting.fan_out.links import WorkingLink, register
 from sync_pipelines.vendors.grand_shooting.fan_out.tasks import CHANGES, FAN_OUT, request_differences
 from sync_pipelines.vendors.grand_shooting.settings import Link
@@ -79,7 +79,7 @@ def drain_setup(runtime: Runtime, main: str, *, run_id: str, limits: Limits | No
         main=main,
         links=working,
         settings={account: runtime.account(account, Lane.LIVE).settings for account in accounts},
-        connect=lambda account, lane: connect(runtime.account(account, lane), paces.get(account)),
+        connect=lambda account, lane: connect(runtime.account(account, lane), paces.get(account), owner=owner(main)),
         run_id=run_id,
         limits=limits or Limits(),
     )
