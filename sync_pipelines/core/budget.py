@@ -222,6 +222,13 @@ class Budget:
                 del self._bundles[grant.call]
         self._give_back(grant, bundle.begun if bundle else None)
 
+    def close(self) -> None:
+        """Gives back what is left of bundles; nothing is called any more."""
+        with self._bundling:
+            bundles, self._bundles = list(self._bundles.values()), {}
+        for bundle in bundles:
+            self._give_back(bundle.grant, bundle.begun)
+
     def block(self, buckets: Iterable[str], seconds: float) -> None:
         """After a 429: nobody of this account takes from these buckets for so many seconds."""
         names = sorted(set(buckets))

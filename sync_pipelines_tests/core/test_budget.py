@@ -230,6 +230,13 @@ def test_an_idle_bundle_is_given_back_by_the_next_call(simulated):
     assert budget.state()[0].in_flight == 9
 
 
+def test_a_closed_budget_leaves_no_bundle_behind(simulated):
+    budget = simulated.budget(specs=WIDE)
+    budget.settle(budget.acquire("wide"))
+    budget.close()
+    assert budget.state()[0].in_flight == 0
+
+
 def test_after_a_429_the_rest_of_a_bundle_is_not_begun(simulated):
     budget = simulated.budget(specs=WIDE, max_wait_s=0)
     budget.acquire("wide")

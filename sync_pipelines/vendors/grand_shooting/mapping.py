@@ -23,8 +23,8 @@ from sync_pipelines.vendors.grand_shooting.settings import FieldMapping, Link, R
 
 Reference = Mapping[str, Any]
 
-_TYPES: Mapping[type, str] = {str: TEXT, int: NUMBER, Decimal: NUMBER, list: LIST, dict: OBJECT}
-"""What `type_of` says of nearly every value, by its exact type."""
+_EXACT: Mapping[str, type] = {TEXT: str, NUMBER: int, LIST: list, OBJECT: dict}
+"""The type nearly every value of a field has; a value of another one is looked at more closely."""
 
 
 class MappingError(DataError):
@@ -59,8 +59,8 @@ class Replication:
     link: str
     filter: Filter
     steps: tuple[_Step, ...]
-    copied: Mapping[str, str]
-    """Fields copied unchanged, with their types; most fields of most links."""
+    exact: Mapping[str, type]
+    """Fields copied unchanged, with the type their values nearly always have; most fields of most links."""
 
     def passes(self, reference: Reference) -> bool:
         """Whether the filter lets the reference through.
@@ -80,13 +80,16 @@ class Replication:
             MappingError: A rule cannot work on this reference's value, or the result has the wrong type for its field.
         """
         mapped: dict[str, Any] = {}
-        copied = self.copied
+        exact = self.exact
         for name, value in reference.items():
-            wanted = copied.get(name)
-            if wanted is None or value is None or value == "":
+            kind = type(value)
+            if exact.get(name) is not kind:
+                if name not in exact or value is None or value == "":
+                    continue
+                if type_of(value) != WRITABLE[name]:
+                    raise self._error(reference, name, "copy", _conflict(name, WRITABLE[name], value))
+            elif kind is str and not value:
                 continue
-            if _TYPES.get(type(value)) != wanted and type_of(value) != wanted:
-                raise self._error(reference, name, "copy", _conflict(name, wanted, value))
             mapped[name] = value
         for step in self.steps:
             value = step.source.read(reference)
@@ -143,7 +146,7 @@ def mapped_hash(mapped: Mapping[str, Any]) -> bytes:
 
 def body_and_hash(mapped: Mapping[str, Any]) -> tuple[bytes, bytes]:
     """A reference's content as JSON text, and its `mapped_hash`; encoded once where every value has one spelling only."""
-    if _is_plain(mapped):
+    if type(mapped) is dict and _is_plain(mapped):
         body = _sorted.encode(mapped)
         return body, blake2b(body, digest_size=16).digest()
     return encode_json(mapped), blake2b(_sorted.encode(_canonical(mapped)), digest_size=16).digest()
@@ -161,12 +164,12 @@ _sorted = msgspec.json.Encoder(order="deterministic")
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether nothing in it has two spellings."""
-    kind = type(value)
-    if kind is not dict and kind is not list:
-        return kind in _PLAIN
-    items = value.values() if kind is dict else value
-    return _PLAIN.issuperset(map(type, items)) or all(type(item) in _PLAIN or _is_plain(item) for item in items)
+    """Whether nothing in an object or list has two spellings."""
+    for item in value.values() if type(value) is dict else value:
+        kind = type(item)
+        if kind not in _PLAIN and not ((kind is dict or kind is list) and _is_plain(item)):
+            return False
+    return True
 
 
 def _canonical(value: Any) -> Any:

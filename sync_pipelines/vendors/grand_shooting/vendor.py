@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from sync_pipelines.core.budget import Budget
 from sync_pipelines.core.errors import SyncError
@@ -24,14 +24,15 @@ def connect(account: AccountContext, pace: float | None = None, *, owner: str = 
     """
     settings = account.settings
     buckets = [bucket(CALLS, settings.requests_per_second), *([bucket(PACE, pace)] if pace is not None else [])]
+    budget = Budget(account.database, account.id, account.lane, buckets, owner=owner)
     http = HttpClient(
         account=account.id,
         base_url=account.base_url,
-        budget=Budget(account.database, account.id, account.lane, buckets, owner=owner),
+        budget=budget,
         auth=token_auth(account.credentials["token"], settings.scheme),
         default_buckets=tuple(spec.name for spec in buckets),
     )
-    with http:
+    with http, closing(budget):
         yield GrandShootingClient(http)
 
 

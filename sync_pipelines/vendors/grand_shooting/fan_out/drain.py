@@ -231,7 +231,7 @@ class _Drain:
             now = time.monotonic()
             if now - started >= limits.max_runtime_s:
                 return Stopped.TIME
-            if all(worker.idle_since is not None and now - worker.idle_since >= limits.linger_s for worker in self._workers):
+            if all(worker.has_rested(now, limits.linger_s) for worker in self._workers):
                 return Stopped.IDLE
 
     def _wake_links(self) -> None:
@@ -293,7 +293,12 @@ class _Worker(threading.Thread):
         self._step, self._stop_event, self._after = step, stop, after
         self.wake = threading.Event()
         self.idle_since: float | None = None
+        self.is_resting = False
         self.failure: BaseException | None = None
+
+    def has_rested(self, now: float, seconds: float) -> bool:
+        """Whether it has found nothing for so long, and is not in the middle of something that waits for quota."""
+        return self.is_resting and self.idle_since is not None and now - self.idle_since >= seconds
 
     def run(self) -> None:
         try:
@@ -328,7 +333,9 @@ class _Worker(threading.Thread):
             self._stop_event.wait(seconds)
             return
         self.idle_since = self.idle_since or time.monotonic()
+        self.is_resting = True
         self.wake.wait(seconds)
+        self.is_resting = False
 
 
 def lines(database: Database, links: Sequence[str]) -> dict[str, tuple[int, float]]:
