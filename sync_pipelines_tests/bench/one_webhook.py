@@ -7,6 +7,7 @@ of the sensor's clock, with the webhook's answer; it ends when the look-alike of
 from __future__ import annotations
 
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -68,6 +69,7 @@ def _await_idle(up: Up) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seconds = sorted(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 10))
     middle, longest = seconds[len(seconds) // 2], seconds[-1]
     print(f"one webhook on an idle system: median {middle:.1f} s, longest {longest:.1f} s of {len(seconds)}")
