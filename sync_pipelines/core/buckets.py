@@ -24,6 +24,9 @@ SLOTS = 120
 RESERVED_SHARE = 0.05
 """Share of a bucket's capacity kept for each lane, unless the bucket says otherwise."""
 
+BUNDLE_S = 0.01
+"""Calls a bucket refills in so short a time may be granted together: nobody waits noticeably longer for it."""
+
 _EPSILON = 1e-9
 
 
@@ -150,10 +153,11 @@ class Ticket(msgspec.Struct, array_like=True):
 
 
 class Flight(msgspec.Struct, array_like=True):
-    """A granted call without an answer yet; taken as answered at ``until`` if its process died."""
+    """Calls granted together and not yet answered; taken as answered at ``until`` if their process died."""
 
     granted: float
     until: float
+    calls: int = 1
 
 
 class BucketState(msgspec.Struct, omit_defaults=True):
@@ -204,6 +208,11 @@ class BucketState(msgspec.Struct, omit_defaults=True):
 
     # -- questions ----------------------------------------------------------------------------------------------------------
 
+    @property
+    def flying(self) -> int:
+        """Calls without an answer."""
+        return sum(flight.calls for flight in self.in_flight.values())
+
     def refill_rate(self, spec: BucketSpec) -> float:
         """Tokens per second that are really used; 0 for a fixed window."""
         return (self.rate or spec.rate or 0.0) * spec.safety
@@ -216,9 +225,9 @@ class BucketState(msgspec.Struct, omit_defaults=True):
         """Calls the bucket has for the highest lane, blocks aside."""
         parts: list[float] = []
         if spec.rate is not None:
-            parts.append((spec.burst if self.level is None else self.level) - (len(self.in_flight) if spec.is_token else 0))
+            parts.append((spec.burst if self.level is None else self.level) - (self.flying if spec.is_token else 0))
         if spec.is_fixed:
-            parts.append(self.calls_per_window(spec) - self.used - len(self.in_flight))
+            parts.append(self.calls_per_window(spec) - self.used - self.flying)
         if spec.limit is not None:
             parts.append(self._window_free(spec))
         return min(parts)
@@ -249,15 +258,26 @@ class BucketState(msgspec.Struct, omit_defaults=True):
         need = 1 + ahead
         waits = [self.blocked_until - now]
         if spec.rate is not None:
-            level = (self.level or 0.0) - (len(self.in_flight) if spec.is_token else 0)
+            level = (self.level or 0.0) - (self.flying if spec.is_token else 0)
             missing = need + spec.floor(lane) - level
             if missing > _EPSILON:
                 waits.append(missing / self.refill_rate(spec))
-        if spec.is_fixed and self.calls_per_window(spec) - self.used - len(self.in_flight) < need + spec.floor(lane):
+        if spec.is_fixed and self.calls_per_window(spec) - self.used - self.flying < need + spec.floor(lane):
             waits.append(self._answer_wait(now) if self.closes_at is None else self.closes_at - now)
         if spec.limit is not None:
             waits.append(self._window_wait(spec, need + spec.window_floor(lane), now))
         return max(0.0, *waits)
+
+    def bundle(self, spec: BucketSpec, lane: Lane) -> int:
+        """How many calls may be granted together once one may: more than one only far from every limit."""
+        if spec.rate is None or self.waiting:
+            return 1
+        calls = int(self.refill_rate(spec) * BUNDLE_S)
+        if spec.limit is not None:
+            calls = min(calls, (self._window_free(spec) - spec.window_floor(lane)) // 10)
+        else:
+            calls = min(calls, int(self.free(spec) - spec.floor(lane)))
+        return max(1, calls)
 
     def full_at(self, spec: BucketSpec, now: float) -> float:
         """When the bucket is full again if nobody calls."""
@@ -272,26 +292,26 @@ class BucketState(msgspec.Struct, omit_defaults=True):
 
     # -- changes ------------------------------------------------------------------------------------------------------------
 
-    def take(self, spec: BucketSpec, call: str, now: float, hold_s: float) -> None:
-        """Grants a call; `settle` must follow within ``hold_s`` or is assumed then."""
+    def take(self, spec: BucketSpec, call: str, now: float, hold_s: float, calls: int = 1) -> None:
+        """Grants calls; `settle` must follow within ``hold_s`` or is assumed then."""
         if spec.held:
-            self.in_flight[call] = Flight(now, now + hold_s)
+            self.in_flight[call] = Flight(now, now + hold_s, calls)
         else:
-            self._book(spec, now, now)
+            self._book(spec, now, now, calls)
         if spec.limit is not None:
-            self.level = (self.level or 0.0) - 1
+            self.level = (self.level or 0.0) - calls
 
-    def settle(self, spec: BucketSpec, call: str, now: float) -> None:
-        """The call was answered (or is lost): from now on its quota comes back."""
+    def settle(self, spec: BucketSpec, call: str, now: float, used: int | None = None) -> None:
+        """The calls were answered (or are lost): from now on their quota comes back; at once for what was not ``used``."""
         flight = self.in_flight.pop(call, None)
-        if flight is not None:
-            self._book(spec, flight.granted, now)
+        if flight is not None and (booked := flight.calls if used is None else used):
+            self._book(spec, flight.granted, now, booked)
 
     def block(self, spec: BucketSpec, now: float, seconds: float) -> None:
         """The vendor refused a call: nobody calls for so long, and the bucket is as empty as the vendor's."""
         self.blocked_until = max(self.blocked_until, now + seconds)
         if spec.is_token:
-            self.level = min(self.level or 0.0, float(len(self.in_flight)))
+            self.level = min(self.level or 0.0, float(self.flying))
 
     def observe(
         self,
@@ -312,7 +332,7 @@ class BucketState(msgspec.Struct, omit_defaults=True):
             self.closes_at = now + reset_s + min(1.0, spec.window_s * 0.02)
         if remaining is None or remaining < 0:
             return
-        flights = len(self.in_flight)
+        flights = self.flying
         if spec.is_fixed:
             used = max(0, self.calls_per_window(spec) - remaining)
             self.used = max(self.used, used - flights) if flights else used
@@ -321,11 +341,11 @@ class BucketState(msgspec.Struct, omit_defaults=True):
 
     # -- inside -------------------------------------------------------------------------------------------------------------
 
-    def _book(self, spec: BucketSpec, granted: float, now: float) -> None:
+    def _book(self, spec: BucketSpec, granted: float, now: float, calls: int) -> None:
         if spec.is_token:
-            self.level = (self.level or 0.0) - 1
+            self.level = (self.level or 0.0) - calls
         elif spec.is_fixed and spec.window_s is not None:
-            self.used += 1
+            self.used += calls
             # A call granted before the last window closed may belong to it, so it cannot open the next one.
             if self.closes_at is None and granted >= self.closed_at:
                 self.closes_at = now + spec.window_s / spec.safety
@@ -333,12 +353,12 @@ class BucketState(msgspec.Struct, omit_defaults=True):
             slot = spec.window_s / SLOTS
             end = math.ceil(now / slot) * slot
             if self.slots and self.slots[-1][0] >= end:
-                self.slots[-1] = (self.slots[-1][0], self.slots[-1][1] + 1)
+                self.slots[-1] = (self.slots[-1][0], self.slots[-1][1] + calls)
             else:
-                self.slots.append((end, 1))
+                self.slots.append((end, calls))
 
     def _window_free(self, spec: BucketSpec) -> int:
-        return self.calls_per_window(spec) - sum(calls for _, calls in self.slots) - len(self.in_flight)
+        return self.calls_per_window(spec) - sum(calls for _, calls in self.slots) - self.flying
 
     def _window_wait(self, spec: BucketSpec, need: int, now: float) -> float:
         free = self._window_free(spec)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import LiteralString
 
@@ -38,6 +38,9 @@ LEASE_S = 4.0
 
 HOLD_S = 120.0
 """A call whose process died counts as answered after this; longer than any call may take."""
+
+BUNDLE_LIFE_S = 1.0
+"""How long calls granted together may be begun; what is left of them then goes back."""
 
 budgets = Table(
     "budgets",
@@ -131,10 +134,22 @@ class _Turn:
     now: float
     wait_s: float = 0.0
     refused: bool = False
+    calls: int = 1
+
+
+@dataclass
+class _Bundle:
+    """Calls of one account that were granted together; in flight as a whole until the last one that was begun is answered."""
+
+    grant: Grant
+    ends: float
+    left: int
+    begun: int = 1
+    open: int = 1
 
 
 class Budget:
-    """One account's quotas as one lane sees them. Thread-safe; keeps no state of its own.
+    """One account's quotas as one lane sees them. Thread-safe; of its own it knows only what is left of its last bundle.
 
     Args:
         database: Where ``sync.budgets`` is.
@@ -143,6 +158,8 @@ class Budget:
         specs: The account's buckets.
         now_sql: SQL expression of the current time.
         sleep: Waits so many seconds.
+        monotonic: Seconds, for the life of a bundle.
+        owner: Whoever can say of its predecessor that it is dead names itself here; see `budget_owners`.
         max_wait_s: The longest wait that sleeps; a longer one raises `Throttled` at once.
     """
 
@@ -155,11 +172,14 @@ class Budget:
         *,
         now_sql: LiteralString = "clock_timestamp()",
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        owner: str = "",
         max_wait_s: float = 60,
     ) -> None:
+        self._owner = owner
         self.account, self.lane, self.max_wait_s = account, lane, max_wait_s
         self._specs = {spec.name: spec for spec in specs}
-        self._database, self._sleep = database, sleep
+        self._database, self._sleep, self._monotonic = database, sleep, monotonic
         now = sql.SQL(now_sql)
         self._lock_sql, self._save_sql, self._declare_sql = (
             text.format(now=now).as_bytes(None) for text in (_LOCK, _SAVE, _DECLARE)
@@ -168,6 +188,8 @@ class Budget:
         self._declared: set[str] = set()
         self._declaring = threading.Lock()
         self._seen_rates: dict[str, float] = {}
+        self._bundling = threading.Lock()
+        self._bundles: dict[str, _Bundle] = {}
 
     def acquire(self, *buckets: str, hold_s: float = HOLD_S) -> Grant:
         """Takes one call from each bucket, waiting for its turn if need be.
@@ -182,7 +204,9 @@ class Budget:
         names = tuple(sorted(set(buckets)))
         if not names:
             return Grant((), "", 0.0)
-        ticket = Ticket(secrets.token_hex(8), self.lane.rank, since=0.0, until=0.0)
+        if (prepaid := self._from_bundle(names)) is not None:
+            return prepaid
+        ticket = Ticket(f"{self._owner}{secrets.token_hex(8)}", self.lane.rank, since=0.0, until=0.0)
         while True:
             turn = self._look(names, ticket, hold_s)
             waited = max(0.0, turn.now - ticket.since)
@@ -194,19 +218,42 @@ class Budget:
                     retry_at=datetime.fromtimestamp(turn.now + turn.wait_s, UTC),
                 )
             if turn.wait_s <= 0:
-                return Grant(names, ticket.id, waited)
+                grant = Grant(names, ticket.id, waited)
+                if turn.calls > 1:
+                    with self._bundling:
+                        self._bundles[grant.call] = _Bundle(grant, self._monotonic() + BUNDLE_LIFE_S, turn.calls - 1)
+                return grant
             self._sleep(min(turn.wait_s, POLL_S))
 
     def settle(self, grant: Grant) -> None:
         """The call was answered, or is known never to be: its quota may come back from now on."""
-        held = [name for name in grant.buckets if self._specs[name].held]
-        with self._locked(held) as (now, states):
-            for name, state in states.items():
-                state.settle(self._specs[name], grant.call, now)
+        if not self._bundles:
+            self._give_back(grant, None)
+            return
+        with self._bundling:
+            bundle = self._bundles.get(grant.call)
+            if bundle is not None:
+                bundle.open -= 1
+                if bundle.open or (bundle.left and self._monotonic() < bundle.ends):
+                    return
+                del self._bundles[grant.call]
+        self._give_back(grant, bundle.begun if bundle else None)
+
+    def close(self) -> None:
+        """Gives back what is left of bundles; nothing is called any more."""
+        with self._bundling:
+            bundles, self._bundles = list(self._bundles.values()), {}
+        for bundle in bundles:
+            self._give_back(bundle.grant, bundle.begun)
 
     def block(self, buckets: Iterable[str], seconds: float) -> None:
         """After a 429: nobody of this account takes from these buckets for so many seconds."""
-        with self._locked(sorted(set(buckets))) as (now, states):
+        names = sorted(set(buckets))
+        with self._bundling:
+            for bundle in self._bundles.values():
+                if set(names) & set(bundle.grant.buckets):
+                    bundle.left = 0
+        with self._locked(names) as (now, states):
             for name, state in states.items():
                 state.block(self._specs[name], now, seconds)
 
@@ -248,15 +295,39 @@ class Budget:
                 state.waiting = [other for other in state.waiting if other.id != ticket.id]
                 wait = max(wait, state.wait_s(self._specs[name], self.lane, state.ahead(ticket.place), now))
             if wait <= 0:
+                calls = min(state.bundle(self._specs[name], self.lane) for name, state in states.items())
                 for name, state in states.items():
-                    state.take(self._specs[name], ticket.id, now, hold_s)
-                return _Turn(now)
+                    state.take(self._specs[name], ticket.id, now, hold_s if calls == 1 else hold_s + BUNDLE_LIFE_S, calls)
+                return _Turn(now, calls=calls)
             if now - ticket.since + wait > self.max_wait_s:
                 return _Turn(now, wait, refused=True)
             ticket.until = now + LEASE_S
             for state in states.values():
                 state.waiting.append(ticket)
             return _Turn(now, wait)
+
+    def _from_bundle(self, names: tuple[str, ...]) -> Grant | None:
+        """A call that was granted with an earlier one; bundles that ended without an open call are given back."""
+        if not self._bundles:
+            return None
+        with self._bundling:
+            now = self._monotonic()
+            for bundle in self._bundles.values():
+                if bundle.left and bundle.grant.buckets == names and now < bundle.ends:
+                    bundle.left, bundle.begun, bundle.open = bundle.left - 1, bundle.begun + 1, bundle.open + 1
+                    return replace(bundle.grant, waited_s=0.0)
+            ended = [bundle for bundle in self._bundles.values() if not bundle.open and (not bundle.left or now >= bundle.ends)]
+            for bundle in ended:
+                del self._bundles[bundle.grant.call]
+        for bundle in ended:
+            self._give_back(bundle.grant, bundle.begun)
+        return None
+
+    def _give_back(self, grant: Grant, used: int | None) -> None:
+        held = [name for name in grant.buckets if self._specs[name].held]
+        with self._locked(held) as (now, states):
+            for name, state in states.items():
+                state.settle(self._specs[name], grant.call, now, used)
 
     @contextmanager
     def _locked(self, names: Sequence[str]) -> Iterator[tuple[float, dict[str, BucketState]]]:
@@ -330,6 +401,6 @@ def _report(account: str, bucket: str, spec_json: str, state_json: str, now: flo
         period_s=period_s,
         full_at=datetime.fromtimestamp(state.full_at(spec, now), UTC),
         blocked_until=datetime.fromtimestamp(state.blocked_until, UTC) if blocked else None,
-        in_flight=len(state.in_flight),
+        in_flight=state.flying,
         waiting={lane: count for lane in Lane if (count := sum(ticket.rank == lane.rank for ticket in state.waiting))},
     )

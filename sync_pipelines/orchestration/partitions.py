@@ -60,10 +60,10 @@ def day_window(day: date) -> Window:
 
 
 def days_touched(windows: Iterable[tuple[datetime, datetime]]) -> list[date]:
-    """UTC days that the windows reach into, oldest first."""
+    """UTC days with a partition that the windows reach into, oldest first."""
     days: set[date] = set()
     for start, end in windows:
-        day = start.date()
+        day = max(start.date(), date.fromisoformat(FIRST_DAY))
         while datetime(day.year, day.month, day.day, tzinfo=UTC) < end:
             days.add(day)
             day += timedelta(days=1)

@@ -1,15 +1,19 @@
-"""How fast the fan-out is: ``python -m sync_pipelines_tests.bench.fan_out drain|initialise|lag [references]``.
+"""How fast the fan-out is: ``python -m sync_pipelines_tests.bench.fan_out drain|memory|initialise|busy|lag [references]``.
 
-``drain``: a look-alike without quota in a process of its own: references a second, and the drain's peak memory.
+``drain``: a look-alike without quota in a process of its own: references a second, and what each process spends on one.
+``memory``: the drain's memory while a million tasks wait. ``initialise``: within the quota, killed twice on the way.
+``busy``: from a webhook's task to the secondary while changes never stop. ``lag``: healthy links beside sick ones.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +23,7 @@ from typing import Any
 import httpx
 
 from sync_pipelines.core.buckets import Lane
-from sync_pipelines.core.db import Database
+from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.guard import ProcessGuard
 from sync_pipelines.core.postgres import EmbeddedServer
 from sync_pipelines.migrations import migrate
@@ -28,6 +32,7 @@ from sync_pipelines.vendors.grand_shooting.fan_out.drain import Limits
 from sync_pipelines.vendors.grand_shooting.fan_out.plan import make_plan, start_plan
 from sync_pipelines.vendors.grand_shooting.fan_out.tasks import announce
 from sync_pipelines.vendors.grand_shooting.vendor import connect
+from sync_pipelines_tests.bench.measures import processor_seconds
 from sync_pipelines_tests.sandboxes import Control
 from sync_pipelines_tests.servers import TestServer
 from sync_pipelines_tests.vendors.grand_shooting.worlds import MAIN, FanOutWorld
@@ -41,8 +46,14 @@ class _Sandbox:
         self.base_url, self.control = base_url, Control(base_url)
 
 
+class _World(FanOutWorld):
+    """With its look-alike in a process of its own."""
+
+    look_alike = 0
+
+
 @contextmanager
-def _world(references: int, *, unlimited: bool, links: Sequence[str] = ("paris",)) -> Iterator[FanOutWorld]:
+def _world(references: int, *, unlimited: bool, links: Sequence[str] = ("paris",)) -> Iterator[_World]:
     port = free_port(20000)
     command = [sys.executable, "-m", "sync_pipelines.cli", "sandbox", "serve", "--port", str(port), "--vendor", "grand_shooting"]
     with tempfile.TemporaryDirectory() as folder, ProcessGuard() as guard:
@@ -60,11 +71,12 @@ def _world(references: int, *, unlimited: bool, links: Sequence[str] = ("paris",
             sandbox: Any = _Sandbox(f"http://127.0.0.1:{port}/grand_shooting")
             sandbox.control.post("populate", account="main", references=references)
             with Database(url, max_connections=20) as database:
-                world = FanOutWorld(sandbox, database, {link: {"webhooks": False} for link in links}, unlimited=unlimited)
+                world = _World(sandbox, database, {link: {"webhooks": False} for link in links}, unlimited=unlimited)
                 sandbox.control.post("account", account="main", unlimited=True)
                 world.settings["grand_shooting/main"] = world.settings["grand_shooting/main"].model_copy(
                     update={"requests_per_second": 10_000.0}
                 )
+                world.look_alike = process.pid
                 world.mirror()
                 yield world
         finally:
@@ -88,12 +100,83 @@ def drain(references: int) -> None:
     """Drains one link's whole catalogue."""
     with _world(references, unlimited=True) as world:
         world.differences("paris")
-        started = time.monotonic()
+        started, before = time.monotonic(), _processor_seconds(world)
         totals = world.drain(Limits(linger_s=0.05, max_runtime_s=3600))
         seconds = time.monotonic() - started
         done = totals.links["paris"].written
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(f"drain: {done} references in {seconds:.1f} s: {done / seconds:.0f}/s, peak {memory} MB")
+        spent = {who: (after - before[who]) / done * 1e6 for who, after in _processor_seconds(world).items()}
+        print("processor time of a reference: " + ", ".join(f"{who} {each:.0f} µs" for who, each in spent.items()))
+
+
+def _processor_seconds(world: _World) -> dict[str, float]:
+    """Of the drain, of every process of the database server, and of the look-alike."""
+    server = [int(pid) for (pid,) in world.rows("select pid from pg_stat_activity")]
+    return {
+        "drain": processor_seconds(os.getpid()),
+        "database": sum(map(processor_seconds, server)),
+        "look-alike": processor_seconds(world.look_alike),
+    }
+
+
+def memory(tasks: int) -> None:
+    """Memory of a drain with so many tasks waiting, after its first moments and at its end."""
+    with _world(1_000, unlimited=True, links=(*HEALTHY, *SICK)) as world:
+        with world.database.connect() as connection:
+            connection.execute(_MULTIPLY, {"times": tasks // len(world.links) // 1_000})
+            connection.execute('analyze grand_shooting."references"')
+        waiting = sum(world.differences(link) for link in world.links)
+        found: list[float] = []
+        stop = threading.Event()
+        watcher = threading.Thread(target=lambda: found.extend(_resident_megabytes(stop)))
+        watcher.start()
+        totals = world.drain(Limits(linger_s=0.05, max_runtime_s=60))
+        stop.set()
+        watcher.join()
+        done = sum(link.written for link in totals.links.values())
+        print(f"memory: {waiting} tasks waiting, {done} references written in {totals.duration_s:.0f} s:")
+        print(f"{found[5]:.0f} MB after 5 s, {found[-1]:.0f} MB at the end, at most {max(found):.0f} MB")
+
+
+_MULTIPLY = """
+insert into grand_shooting."references" (account, ref, raw, version, content_hash, first_seen_at, synced_at, run_id)
+select r.account, r.ref || '-' || n, jsonb_set(r.raw - 'ean', '{ref}', to_jsonb(r.ref || '-' || n)), r.version, r.content_hash,
+       r.first_seen_at, r.synced_at, r.run_id
+from grand_shooting."references" r cross join generate_series(2, %(times)s) n
+"""
+
+
+def _resident_megabytes(stop: threading.Event) -> Iterator[float]:
+    while not stop.wait(1.0):
+        yield int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+def busy(references: int) -> None:
+    """Changes come without pause for a minute, each reference once; by the database's clock, from its task to the replica."""
+    with _world(references, unlimited=False) as world:
+        world.configure("paris", webhooks=True)
+        world.settings[MAIN] = world.settings["grand_shooting/paris"]
+        world.differences("paris")
+        world.drain(Limits(linger_s=0.5, max_runtime_s=3600))
+        known = world.rows("select ref, reference_id from grand_shooting.references order by random()")
+        drained = threading.Thread(target=lambda: world.drain(Limits(linger_s=5.0, max_runtime_s=3600)))
+        announced: dict[str, Any] = {}
+        drained.start()
+        for start in range(0, min(len(known), 120 * 20), 20):
+            part = known[start : start + 20]
+            for ref, _ in part:
+                world.edit("main", ref, {"smalltext": "busy"})
+            with world.database.transaction() as connection:
+                announce(connection, MAIN, [number for _, number in part], "references/update")
+                announced |= dict.fromkeys((ref for ref, _ in part), clock(connection))
+            time.sleep(0.5)
+        drained.join()
+        applied = dict(world.rows("select ref, applied_at from grand_shooting.replicas"))
+        lags = sorted((applied[ref] - at).total_seconds() for ref, at in announced.items())
+        world.expect("paris")
+    median, p95 = lags[len(lags) // 2], lags[int(len(lags) * 0.95)]
+    print(f"busy: {len(lags)} changes, 40 a second: median {median:.2f} s, p95 {p95:.2f} s, longest {lags[-1]:.2f} s")
 
 
 def initialise(references: int) -> None:
@@ -179,5 +262,6 @@ def _written(world: FanOutWorld) -> int:
 
 
 if __name__ == "__main__":
-    size = int(sys.argv[2]) if len(sys.argv) > 2 else 50_000
-    {"drain": drain, "initialise": initialise, "lag": lag}[sys.argv[1]](size)
+    sizes = {drain: 50_000, memory: 1_000_000, initialise: 50_000, busy: 2_400, lag: 2_000}
+    chosen = {bench.__name__: bench for bench in sizes}[sys.argv[1]]
+    chosen(int(sys.argv[2]) if len(sys.argv) > 2 else sizes[chosen])

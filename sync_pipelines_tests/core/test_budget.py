@@ -8,13 +8,16 @@ import signal
 import threading
 import time
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from sync_pipelines.core.buckets import BucketState
 from sync_pipelines.core.budget import BucketSpec, Budget, Lane, read_budgets
+from sync_pipelines.core.budget_owners import take_over
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import Throttled
 from sync_pipelines.sandbox.common.clock import Clock
@@ -49,7 +52,8 @@ class Simulated:
             connection.execute("update simulated.clock set now = to_timestamp(%s)", (self.clock.now(),))
 
     def budget(self, lane: Lane = Lane.LIVE, *, specs=SPECS, max_wait_s: float = 60) -> Budget:
-        return Budget(self.database, ACCOUNT, lane, specs, now_sql=SIMULATED_NOW, sleep=self.advance, max_wait_s=max_wait_s)
+        clock = {"now_sql": SIMULATED_NOW, "sleep": self.advance, "monotonic": self.clock.now}
+        return Budget(self.database, ACCOUNT, lane, specs, max_wait_s=max_wait_s, **clock)
 
 
 @pytest.fixture
@@ -207,6 +211,86 @@ def test_a_changed_declaration_replaces_the_old_one(simulated):
 def test_an_unknown_bucket_is_a_mistake_of_the_caller(simulated):
     with pytest.raises(ValueError, match="toy/main has no bucket typo; it has fixed, sliding, token"):
         simulated.budget().acquire("typo")
+
+
+# -- bundles ----------------------------------------------------------------------------------------------------------------
+
+WIDE = (BucketSpec.per_window("wide", 1000, 1),)
+
+
+def test_far_from_every_limit_calls_are_granted_in_bundles(simulated):
+    budget = simulated.budget(specs=WIDE)
+    grants = [budget.acquire("wide") for _ in range(9)]
+    assert len({grant.call for grant in grants}) == 1
+    assert budget.state()[0].in_flight == 9
+    for grant in grants:
+        budget.settle(grant)
+    assert budget.state()[0].in_flight == 0
+    assert budget.acquire("wide").call != grants[0].call
+
+
+def test_what_is_not_begun_of_a_bundle_goes_back(simulated):
+    budget = simulated.budget(specs=WIDE)
+    first = budget.acquire("wide")
+    simulated.advance(5)
+    budget.settle(first)
+    with simulated.database.connect() as connection:
+        ((text,),) = connection.execute("select state::text from sync.budgets").fetchall()
+    state = msgspec.json.decode(text, type=BucketState)
+    assert (state.in_flight, [calls for _, calls in state.slots]) == ({}, [1])
+
+
+def test_an_idle_bundle_is_given_back_by_the_next_call(simulated):
+    budget = simulated.budget(specs=WIDE)
+    budget.settle(budget.acquire("wide"))
+    assert budget.state()[0].in_flight == 9
+    simulated.advance(5)
+    budget.acquire("wide")
+    assert budget.state()[0].in_flight == 9
+
+
+def test_a_closed_budget_leaves_no_bundle_behind(simulated):
+    budget = simulated.budget(specs=WIDE)
+    budget.settle(budget.acquire("wide"))
+    budget.close()
+    assert budget.state()[0].in_flight == 0
+
+
+def test_after_a_429_the_rest_of_a_bundle_is_not_begun(simulated):
+    budget = simulated.budget(specs=WIDE, max_wait_s=0)
+    budget.acquire("wide")
+    budget.block(["wide"], 30)
+    with pytest.raises(Throttled):
+        budget.acquire("wide")
+
+
+def test_bundles_do_not_overstep_a_quota_and_use_it(simulated):
+    """Two processes ask for five times of what the vendor permits."""
+    vendor, refused, used = SlidingWindow(simulated.clock, limit=300, seconds=1), 0, 0
+    budgets = [simulated.budget(specs=[BucketSpec.per_window("wide", 300, 1)], max_wait_s=2) for _ in range(2)]
+    while simulated.clock.now() < START + 3:
+        for budget in budgets:
+            grant = budget.acquire("wide")
+            refused += vendor.take() > 0
+            used += 1
+            budget.settle(grant)
+        simulated.advance(0.001)
+    assert refused == 0
+    assert used >= 0.95 * 900
+
+
+def test_a_successor_takes_over_what_a_dead_owner_held(simulated):
+    specs = [BucketSpec.per_window("few", 2, 1)]
+    clock = {"now_sql": SIMULATED_NOW, "sleep": simulated.advance}
+    dead = Budget(simulated.database, ACCOUNT, Lane.LIVE, specs, owner="drain:", **clock)
+    other = simulated.budget(specs=specs)
+    dead.acquire("few")
+    kept = other.acquire("few")
+    take_over(simulated.database, [ACCOUNT], "drain:")
+    assert other.state()[0].in_flight == 1
+    simulated.advance(2)
+    assert other.acquire("few").waited_s == 0
+    other.settle(kept)
 
 
 # -- real processes ---------------------------------------------------------------------------------------------------------

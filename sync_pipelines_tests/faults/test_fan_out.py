@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -31,7 +31,7 @@ from sync_pipelines_tests.vendors.grand_shooting.worlds import MAIN, FanOutWorld
 
 IS_SOAK = bool(os.environ.get("SYNC_PIPELINES_SOAK"))
 REFERENCES, ROUNDS, OPERATIONS = (20_000, 20, 500) if IS_SOAK else (240, 3, 25)
-KILLS = 6 if IS_SOAK else 2
+KILLS, MOST_BEFORE_A_KILL = (6, 1_000) if IS_SOAK else (2, 240)
 HEALTHY, SICK = ("paris", "lyon", "berlin"), ("madrid", "milan")
 FILTERED: dict[str, Any] = {
     "filter": {"exclude": [{"field": "brand", "op": "in", "value": ["Elm", "Fir"]}]},
@@ -90,15 +90,17 @@ def drain_process(world: FanOutWorld, seconds: float) -> Iterator[subprocess.Pop
         process.wait()
 
 
-def _kill_after(process: subprocess.Popen[bytes], world: FanOutWorld, tasks: int) -> None:
-    """Kills the drain once it has finished so many tasks more, in the middle of whatever it does then."""
+def _kill_after(process: subprocess.Popen[bytes], world: FanOutWorld, tasks: int) -> bool:
+    """Kills the drain in the middle of its work, once it has finished so many tasks more; ``False`` if it ended before."""
     done = "select coalesce(sum(processed + dropped), 0) from sync.hourly_volumes"
     (start,) = world.rows(done)[0]
     while world.rows(done)[0][0] < start + tasks:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=0.05)
+        with suppress(subprocess.TimeoutExpired):
+            assert process.wait(timeout=0.05) == 0
+            return False
     process.send_signal(signal.SIGKILL)
     process.wait()
+    return True
 
 
 @pytest.mark.timeout(3600 if IS_SOAK else 300)
@@ -114,10 +116,10 @@ def test_at_rest_every_secondary_equals_the_main_account(one: FanOutWorld) -> No
         one.control.post("webhooks/flush")
         with drain_process(one, 30.0) as process:
             if kills < KILLS:
-                kills += 1
-                _kill_after(process, one, rng.randint(50, REFERENCES))
+                kills += _kill_after(process, one, rng.randint(50, MOST_BEFORE_A_KILL))
             else:
-                process.wait(timeout=120)
+                assert process.wait(timeout=120) == 0
+    assert kills == KILLS
     one.heal_circuits(SICK)
     one.expire_leases()
     for _ in range(2):

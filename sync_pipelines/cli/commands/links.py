@@ -91,7 +91,8 @@ def initialise(
     with runtime() as opened:
         working = link_of(opened, link)
         register_links(opened, working.link.main)
-        rate = opened.account(working.link.secondary, Lane.LIVE).settings.requests_per_second
+        quota = opened.account(working.link.secondary, Lane.LIVE).settings.requests_per_second
+        rate = min(quota, working.link.requests_per_second or quota)
         with opened.database.transaction() as connection:
             latest = read_plan(connection, link)
             if latest is None:

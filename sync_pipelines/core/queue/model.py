@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-import msgspec
+from msgspec import Struct
 from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Sequence, SmallInteger, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -61,7 +61,7 @@ class QueueSpec:
     max_lost_leases: int = 5
 
 
-class NewTask(msgspec.Struct, frozen=True, kw_only=True):
+class NewTask(Struct, frozen=True, kw_only=True, gc=False):
     """Work to be done.
 
     Attributes:
@@ -79,8 +79,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     priority: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(Struct, frozen=True, kw_only=True, gc=False):
     """Claimed work.
 
     Attributes:

@@ -21,6 +21,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -117,8 +118,8 @@ async def _answer(world: World, handler: Handler, request: Request) -> Response:
 
 async def _body(request: Request) -> Any:
     try:
-        return json.loads(await request.body())
-    except ValueError:
+        return msgspec.json.decode(await request.body())
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise Refused(400, "Invalid request payload JSON format") from None
 
 

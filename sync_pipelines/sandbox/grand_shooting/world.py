@@ -23,6 +23,12 @@ NUMBER_FIELDS = frozenset({"category_id", "shotlist_id"})
 LIST_FIELDS = frozenset({"eans", "tags", "eans_extended"})
 WRITABLE = STRING_FIELDS | NUMBER_FIELDS | LIST_FIELDS | {"extra"}
 READ_ONLY = frozenset({"reference_id", "date_cre", "date_mod"})
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(STRING_FIELDS, str),
+    **dict.fromkeys(NUMBER_FIELDS, (int, float)),
+    **dict.fromkeys(LIST_FIELDS, list),
+    "extra": dict,
+}
 
 BRANDS = ("Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir")
 COLORS = (("black", "#000000"), ("white", "#ffffff"), ("navy", "#000080"), ("red", "#ff0000"), ("olive", "#808000"))
@@ -71,7 +77,8 @@ class Account:
         """
         check_bodies(bodies)
         self._check_eans(bodies)
-        return [self._write(body) for body in bodies]
+        now = self.now()
+        return [self._write(body, now) for body in bodies]
 
     def delete(self, reference_id: int) -> None:
         """Deletes one reference.
@@ -93,7 +100,7 @@ class Account:
         if reference_id not in self.by_id:
             raise Refused(404, "Reference not found")
         merged = {**self.by_id[reference_id].get("extra", {}), **extra}
-        return self._write({"ref": self.by_id[reference_id]["ref"], "extra": merged})
+        return self._write({"ref": self.by_id[reference_id]["ref"], "extra": merged}, self.now())
 
     def truth(self) -> dict[str, Reference]:
         """Every reference by ``ref``, as the API shows it."""
@@ -113,9 +120,8 @@ class Account:
                 raise Refused(409, f"ean {ean} is already used by reference {holder}")
             claimed[ean] = body["ref"]
 
-    def _write(self, body: Reference) -> Reference:
+    def _write(self, body: Reference, now: str) -> Reference:
         known = self.by_ref.get(body["ref"])
-        now = self.now()
         if known is None:
             reference: Reference = {"reference_id": self._next_id, **body, "date_cre": now, "date_mod": now}
             self._next_id += 1
@@ -143,11 +149,13 @@ def check_bodies(bodies: list[Reference]) -> None:
             raise Refused(400, f"ref {body['ref']} appears twice")
         seen.add(body["ref"])
         for name, value in body.items():
-            if name not in WRITABLE:
+            wanted = _KINDS.get(name)
+            if type(value) is wanted and value != "":
+                continue
+            if wanted is None:
                 raise Refused(400, f'"{name}" is not allowed')
             if value is None or value == "":
                 raise Refused(400, f'"{name}" is not allowed to be empty')
-            wanted = str if name in STRING_FIELDS else list if name in LIST_FIELDS else dict if name == "extra" else (int, float)
             if not isinstance(value, wanted) or isinstance(value, bool):
                 raise Refused(400, f'"{name}" has the wrong type')
 

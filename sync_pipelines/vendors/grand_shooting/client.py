@@ -19,6 +19,11 @@ from sync_pipelines.core.jsons import Json, encode_json
 from sync_pipelines.vendors.grand_shooting.models import Subscription
 
 CALLS = "calls"
+"""The account's quota."""
+
+PACE = "pace"
+"""What a link leaves of it to others."""
+
 PAGE = 100
 REFERENCE_TOPICS = ("references/create", "references/update", "references/delete")
 
@@ -66,10 +71,10 @@ class Written:
     reference_id: int
 
 
-def budget_of(requests_per_second: float) -> tuple[BucketSpec, ...]:
-    """An account's quota: so many calls in any second, evenly spaced (facts.md §6); two at once, as one is held until answered."""
+def bucket(name: str, requests_per_second: float) -> BucketSpec:
+    """A quota: so many calls in any second, evenly spaced (facts.md §6); two at once, as one is held until answered."""
     calls = max(1, int(requests_per_second))
-    return (BucketSpec.per_window(CALLS, calls, calls / requests_per_second, burst=min(2.0, calls)),)
+    return BucketSpec.per_window(name, calls, calls / requests_per_second, burst=min(2.0, calls))
 
 
 class GrandShootingClient:

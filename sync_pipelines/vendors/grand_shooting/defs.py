@@ -38,6 +38,7 @@ from pydantic import Field
 
 from sync_pipelines.core.buckets import Lane
 from sync_pipelines.core.errors import StreamBusy
+from sync_pipelines.core.runtime import Runtime
 from sync_pipelines.core.sync import Mode
 from sync_pipelines.orchestration import tags
 from sync_pipelines.orchestration.assets import OWNERS
@@ -57,6 +58,7 @@ from sync_pipelines.vendors.grand_shooting.fan_out.rounds import (
     register_links,
     run_batch,
     secondary,
+    watch,
 )
 from sync_pipelines.vendors.grand_shooting.fan_out.tasks import FAN_OUT
 from sync_pipelines.vendors.grand_shooting.registration import register_webhooks
@@ -66,6 +68,9 @@ LINKS = DynamicPartitionsDefinition(name="grand_shooting_links")
 REPLICAS = AssetKey(["grand_shooting", "replicas"])
 MIRROR = AssetDep(AssetKey(["grand_shooting", "references"]), partition_mapping=AllPartitionMapping())
 """Every replica follows the whole mirror, whichever of its days a change came in."""
+
+WATCH_S = 4.0
+"""How long a tick looks for work: Dagster ticks every five seconds only, which a webhook on an idle system would wait for."""
 
 DRAIN_RUNTIME_S = 600
 PLAN_RUNTIME_S = 4 * 3600
@@ -258,16 +263,24 @@ plan_job = define_asset_job(
     description="Requests at most one drain run per main account while there is work it may do.",
 )
 def fan_out_work(context: SensorEvaluationContext) -> Any:
-    """Makes the configured links known, counts and requests; nothing else."""
-    requests = []
+    """Makes the configured links known, looks for work until shortly before the next tick, and requests; nothing else."""
     with runtime() as opened:
         for main in mains(opened):
             register_links(opened, main)
-            links = [link.id for link in links_of(opened, main) if link.active]
-            if has_work(opened.database, main, links) and not is_active(context.instance, drain_tags(main)[tags.EXCLUSIVE]):
-                config = {"ops": {"drain": {"config": {"main": main}}}}
-                requests.append(RunRequest(run_config=config, tags=drain_tags(main)))
-    return requests or SkipReason("nothing to do, or a drain is under way")
+        waiting = watch(lambda: _undrained(opened, context.instance), WATCH_S)
+    return [
+        RunRequest(run_config={"ops": {"drain": {"config": {"main": main}}}}, tags=drain_tags(main)) for main in waiting
+    ] or SkipReason("nothing to do, or a drain is under way")
+
+
+def _undrained(opened: Runtime, instance: DagsterInstance) -> list[str]:
+    """Main accounts with work and without a drain."""
+    return [
+        main
+        for main in mains(opened)
+        if has_work(opened.database, main, [link.id for link in links_of(opened, main) if link.active])
+        and not is_active(instance, drain_tags(main)[tags.EXCLUSIVE])
+    ]
 
 
 @sensor(

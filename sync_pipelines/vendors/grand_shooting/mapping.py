@@ -15,12 +15,16 @@ from typing import Any
 import msgspec
 
 from sync_pipelines.core.errors import ConfigError, DataError
-from sync_pipelines.vendors.grand_shooting.fields import ANY, OBJECT, READABLE, WRITABLE, Path, type_of
+from sync_pipelines.core.jsons import encode_json
+from sync_pipelines.vendors.grand_shooting.fields import ANY, LIST, NUMBER, OBJECT, READABLE, TEXT, WRITABLE, Path, type_of
 from sync_pipelines.vendors.grand_shooting.filters import Filter
 from sync_pipelines.vendors.grand_shooting.rules import Apply, compile_rule
 from sync_pipelines.vendors.grand_shooting.settings import FieldMapping, Link, Rename
 
 Reference = Mapping[str, Any]
+
+_EXACT: Mapping[str, type] = {TEXT: str, NUMBER: int, LIST: list, OBJECT: dict}
+"""The type nearly every value of a field has; a value of another one is looked at more closely."""
 
 
 class MappingError(DataError):
@@ -55,8 +59,8 @@ class Replication:
     link: str
     filter: Filter
     steps: tuple[_Step, ...]
-    copied: tuple[tuple[str, str], ...]
-    """Fields copied unchanged, with their types; most fields of most links."""
+    exact: Mapping[str, type]
+    """Fields copied unchanged, with the type their values nearly always have; most fields of most links."""
 
     def passes(self, reference: Reference) -> bool:
         """Whether the filter lets the reference through.
@@ -76,12 +80,16 @@ class Replication:
             MappingError: A rule cannot work on this reference's value, or the result has the wrong type for its field.
         """
         mapped: dict[str, Any] = {}
-        for name, wanted in self.copied:
-            value = reference.get(name)
-            if value is None or value == "":
+        exact = self.exact
+        for name, value in reference.items():
+            kind = type(value)
+            if exact.get(name) is not kind:
+                if name not in exact or value is None or value == "":
+                    continue
+                if type_of(value) != WRITABLE[name]:
+                    raise self._error(reference, name, "copy", _conflict(name, WRITABLE[name], value))
+            elif kind is str and not value:
                 continue
-            if type_of(value) != wanted:
-                raise self._error(reference, name, "copy", _conflict(name, wanted, value))
             mapped[name] = value
         for step in self.steps:
             value = step.source.read(reference)
@@ -124,9 +132,7 @@ def compile_link(link: Link) -> Replication:
         raise LinkInvalid(link.id, problems)
     copied = [step for step in steps if not step.rules and step.source == step.target and len(step.target.steps) == 1]
     others = sorted((step for step in steps if step not in copied), key=lambda step: len(step.target.steps))
-    return Replication(
-        link.id, compiled_filter, tuple(others), tuple((step.target.field, WRITABLE[step.target.field]) for step in copied)
-    )
+    return Replication(link.id, compiled_filter, tuple(others), {step.target.field: WRITABLE[step.target.field] for step in copied})
 
 
 def mapped_hash(mapped: Mapping[str, Any]) -> bytes:
@@ -135,7 +141,15 @@ def mapped_hash(mapped: Mapping[str, Any]) -> bytes:
     >>> mapped_hash({"a": 1, "b": [1]}) == mapped_hash({"b": [1], "a": Decimal("1.0")})
     True
     """
-    return blake2b(msgspec.json.encode(_canonical(mapped), order="deterministic"), digest_size=16).digest()
+    return body_and_hash(mapped)[1]
+
+
+def body_and_hash(mapped: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """A reference's content as JSON text, and its `mapped_hash`; encoded once where every value has one spelling only."""
+    if type(mapped) is dict and _is_plain(mapped):
+        body = _sorted.encode(mapped)
+        return body, blake2b(body, digest_size=16).digest()
+    return encode_json(mapped), blake2b(_sorted.encode(_canonical(mapped)), digest_size=16).digest()
 
 
 def comparable(reference: Reference, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,6 +159,17 @@ def comparable(reference: Reference, fields: Mapping[str, Any]) -> dict[str, Any
 
 _PLAIN = frozenset({str, int, bool, type(None)})
 """Values that have one spelling; nearly all of a catalogue."""
+
+_sorted = msgspec.json.Encoder(order="deterministic")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether nothing in an object or list has two spellings."""
+    for item in value.values() if type(value) is dict else value:
+        kind = type(item)
+        if kind not in _PLAIN and not ((kind is dict or kind is list) and _is_plain(item)):
+            return False
+    return True
 
 
 def _canonical(value: Any) -> Any:

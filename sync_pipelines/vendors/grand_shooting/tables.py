@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Identity, Index, Integer, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from sync_pipelines.core.tables import instant, metadata, vendor_table
@@ -45,7 +45,7 @@ replicas = Table(
     Column("ref", Text, primary_key=True, comment="The main account's ref"),
     Column("target_ref", Text, comment="The secondary's ref, if the mapping changes it"),
     Column("secondary_reference_id", BigInteger, comment="The secondary's id; null while it is not there"),
-    Column("state", Text, nullable=False, comment="applied, known, absent, held or failed"),
+    Column("state", Text, nullable=False, comment="applied, known, absent, writing, held or failed"),
     Column("seen", LargeBinary, comment="Mirror content and link configuration this state was decided from"),
     Column("applied_hash", LargeBinary, comment="BLAKE2b-128 of what was last written"),
     instant("applied_version", comment="Version of the mirror's row that was last written"),
@@ -59,6 +59,17 @@ replicas = Table(
     schema=SCHEMA,
     comment="What each secondary account holds of the main catalogue, as last written",
     postgresql_with={"fillfactor": "85"},
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("link", Text, primary_key=True),
+    Column("batch", BigInteger, primary_key=True, autoincrement=False, comment="Fence of the claim"),
+    Column("refs", ARRAY(Text), nullable=False, comment="The main account's refs"),
+    Column("target_refs", ARRAY(Text), nullable=False, comment="The secondary's refs"),
+    schema=SCHEMA,
+    comment="What batches under way may create; outlives only a killed one",
 )
 
 links = Table(

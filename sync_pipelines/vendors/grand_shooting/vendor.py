@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from sync_pipelines.core.budget import Budget
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.core.http import HttpClient
 from sync_pipelines.core.vendor import AccountContext, CheckItem, Vendor
 from sync_pipelines.vendors.grand_shooting import streams
-from sync_pipelines.vendors.grand_shooting.client import CALLS, GrandShootingClient, budget_of, token_auth
+from sync_pipelines.vendors.grand_shooting.client import CALLS, PACE, GrandShootingClient, bucket, token_auth
 
 
 @contextmanager
-def connect(account: AccountContext) -> Iterator[GrandShootingClient]:
-    """Opens a client for one account; everything that calls the account shares its budget."""
+def connect(account: AccountContext, pace: float | None = None, *, owner: str = "") -> Iterator[GrandShootingClient]:
+    """Opens a client for one account; everything that calls the account shares its budget.
+
+    Args:
+        account: The account.
+        pace: Calls a second of a link that shall not use the whole quota.
+        owner: See `Budget`.
+    """
     settings = account.settings
+    buckets = [bucket(CALLS, settings.requests_per_second), *([bucket(PACE, pace)] if pace is not None else [])]
+    budget = Budget(account.database, account.id, account.lane, buckets, owner=owner)
     http = HttpClient(
         account=account.id,
         base_url=account.base_url,
-        budget=Budget(account.database, account.id, account.lane, budget_of(settings.requests_per_second)),
+        budget=budget,
         auth=token_auth(account.credentials["token"], settings.scheme),
-        default_buckets=(CALLS,),
+        default_buckets=tuple(spec.name for spec in buckets),
     )
-    with http:
+    with http, closing(budget):
         yield GrandShootingClient(http)
 
 

@@ -17,11 +17,13 @@ from dagster import (
     in_process_executor,
 )
 
+from sync_pipelines.core.budget import read_budgets
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.runtime import Runtime
 from sync_pipelines.orchestration import engine
 from sync_pipelines.orchestration.engine import Engine, use_runtime
 from sync_pipelines.vendors.grand_shooting import defs as gs
+from sync_pipelines.vendors.grand_shooting.fan_out.rounds import LOOK_S, watch
 from sync_pipelines_tests.vendors.grand_shooting.worlds import MAIN, FanOutWorld
 
 World = Callable[..., FanOutWorld]
@@ -60,7 +62,8 @@ class Stage:
 
 
 @pytest.fixture
-def stage(world: World) -> Iterator[Callable[..., Stage]]:
+def stage(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Stage]]:
+    monkeypatch.setattr(gs, "WATCH_S", 0.0)
     before = engine._open_runtime
     with DagsterInstance.ephemeral() as instance:
         yield lambda **links: Stage(world(**links), instance)
@@ -93,6 +96,24 @@ def test_the_sensor_requests_one_drain_while_there_is_work(stage: Callable[..., 
     assert one.run("drain_fan_out", {"drain": {"config": {"main": MAIN, **QUICK}}}).success
     one.world.expect("paris")
     assert one.metadata(gs.REPLICAS, "paris")["written"] == 120
+
+
+def test_a_link_with_a_pace_of_its_own_keeps_it_beside_the_quota(stage: Callable[..., Stage]) -> None:
+    one = stage(paris={"requests_per_second": 50})
+    one.world.mirror()
+    assert one.run("drain_fan_out", {"drain": {"config": {"main": MAIN, **QUICK}}}).success
+    one.world.expect("paris")
+    assert {report.bucket for report in read_budgets(one.world.database, "grand_shooting/paris")} == {"calls", "pace"}
+
+
+def test_a_tick_looks_for_work_until_shortly_before_the_next_one() -> None:
+    time = [0.0]
+    found = iter([[], [], [MAIN]])
+    clock = {"monotonic": lambda: time[0], "sleep": lambda seconds: time.__setitem__(0, time[0] + seconds)}
+    assert watch(lambda: next(found), 4.0, **clock) == [MAIN]
+    assert time == [2 * LOOK_S]
+    assert watch(list, 4.0, **clock) == []
+    assert time[0] < 4.0 + 3 * LOOK_S
 
 
 def test_paused_links_and_open_circuits_do_not_start_runs(stage: Callable[..., Stage]) -> None:

@@ -11,7 +11,7 @@ from sync_pipelines.core.sync import Mode, Request, sync_stream
 from sync_pipelines.core.totals import SyncTotals
 from sync_pipelines.core.vendor import AccountContext
 from sync_pipelines.vendors.grand_shooting.fan_out import tasks
-from sync_pipelines.vendors.grand_shooting.fan_out.drain import DrainSetup, DrainTotals, Limits, drain
+from sync_pipelines.vendors.grand_shooting.fan_out.drain import DrainSetup, DrainTotals, Limits, drain, owner
 from sync_pipelines.vendors.grand_shooting.fan_out.links import WorkingLink, register
 from sync_pipelines.vendors.grand_shooting.settings import Link, Settings
 from sync_pipelines.vendors.grand_shooting.streams import REFERENCES
@@ -117,7 +117,13 @@ class FanOutWorld:
     def setup(self, limits: Limits = QUICK, links: Sequence[str] | None = None) -> DrainSetup:
         chosen = [working for name, working in self.links.items() if links is None or name in links]
         return DrainSetup(
-            self.database, MAIN, chosen, self.settings, lambda account, lane: connect(self.context(account, lane)), "drain", limits
+            self.database,
+            MAIN,
+            chosen,
+            self.settings,
+            lambda account, lane: connect(self.context(account, lane), owner=owner(MAIN)),
+            "drain",
+            limits,
         )
 
     def drain(self, limits: Limits = QUICK, **options: Any) -> DrainTotals:

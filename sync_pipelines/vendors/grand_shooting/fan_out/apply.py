@@ -6,13 +6,13 @@ repeats calls that are safe to repeat. Within a batch every reference appears on
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
 
 from sync_pipelines.core import dead_tasks, volumes
 from sync_pipelines.core.buckets import Lane
@@ -29,6 +29,7 @@ from sync_pipelines.vendors.grand_shooting.fan_out.links import WorkingLink
 from sync_pipelines.vendors.grand_shooting.mapping import MappingError
 
 CONFLICT = 409
+KEPT_LAGS = 100_000
 _PROBE = "sync-pipelines-probe"
 
 
@@ -48,7 +49,7 @@ class LinkTotals:
     dead_lettered: int = 0
     bulk_calls: int = 0
     tripped: int = 0
-    lags_s: list[float] = field(default_factory=list)
+    lags_s: array[float] = field(default_factory=lambda: array("d"))
 
     def add(self, other: LinkTotals) -> None:
         """Counts what another worker of the link did."""
@@ -65,11 +66,33 @@ class _Batch:
     decisions: dict[int, Decision] = field(default_factory=dict)
     done: list[tuple[Task, Decision, int | None]] = field(default_factory=list)
     failed: list[tuple[Task, DataError]] = field(default_factory=list)
+    open: dict[int, Task] = field(init=False)
+    intended: bool = False
+    unsure: dict[int, Decision] = field(default_factory=dict)
 
-    def open_tasks(self) -> list[Task]:
-        """Tasks that are neither done nor failed."""
-        settled = {task.id for task, *_ in self.done} | {task.id for task, _ in self.failed}
-        return [task for task in self.tasks if task.id not in settled]
+    def __post_init__(self) -> None:
+        self.open = {task.id: task for task in self.tasks}
+
+    @property
+    def number(self) -> int:
+        """No other batch has it."""
+        return self.tasks[0].fence
+
+    def finish(self, task: Task, decision: Decision, reference_id: int | None = None) -> None:
+        """The secondary has it, or needs nothing."""
+        del self.open[task.id]
+        self.unsure.pop(task.id, None)
+        self.done.append((task, decision, reference_id))
+
+    def fail(self, task: Task, error: DataError) -> None:
+        """It cannot be brought up."""
+        del self.open[task.id]
+        self.failed.append((task, error))
+
+    def to_do(self, action: Action) -> list[tuple[Task, Decision]]:
+        """What is neither done nor failed and needs this."""
+        decisions = self.decisions
+        return [(task, decisions[number]) for number, task in self.open.items() if decisions[number].action is action]
 
 
 @dataclass
@@ -158,9 +181,12 @@ class Applier:
 
     def _decide(self, batch: _Batch) -> None:
         refs = [task.key for task in batch.tasks]
+        is_holding = self.working.link.on_foreign_change == "hold"
         with self.database.connect() as connection:
+            if any(task.lost_leases for task in batch.tasks):
+                replicas.recover(connection, [self.working.id])
             mirrored = _mirrored(connection, self.working.link.main, refs)
-            known = replicas.read(connection, self.working.id, refs)
+            known = replicas.read(connection, self.working.id, refs, with_content=is_holding)
         for task in batch.tasks:
             try:
                 decision = decide(
@@ -172,31 +198,31 @@ class Applier:
                     force=bool((task.payload or {}).get("force")),
                 )
             except MappingError as error:
-                batch.failed.append((task, error))
+                batch.fail(task, error)
                 continue
             batch.decisions[task.id] = decision
             if decision.action is Action.NOTHING:
-                batch.done.append((task, decision, None))
+                batch.finish(task, decision)
         if "ref" in self.working.link.mapping:
             self._find_collisions(batch)
-        if self.working.link.on_foreign_change == "hold":
+        if is_holding:
             self._find_foreign_changes(batch, known)
 
     def _find_collisions(self, batch: _Batch) -> None:
         """Two references of the main account must not become one of the secondary."""
-        writes = self._writes(batch)
+        writes = batch.to_do(Action.WRITE)
         with self.database.connect() as connection:
             taken = replicas.holders(connection, self.working.id, [decision.target_ref for _, decision in writes])
         for task, decision in writes:
             holder = taken.setdefault(str(decision.target_ref), task.key)
             if holder != task.key:
                 text = f"link {self.working.id}: {task.key} and {holder} both become {decision.target_ref}"
-                batch.failed.append((task, DataError(text, account=self.working.link.secondary)))
+                batch.fail(task, DataError(text, account=self.working.link.secondary))
 
     def _find_foreign_changes(self, batch: _Batch, known: dict[str, Replica]) -> None:
         changing = [
             (task, known[task.key])
-            for task in batch.open_tasks()
+            for task in batch.open.values()
             if task.key in known and known[task.key].applied and not (task.payload or {}).get("force")
         ]
         for start in range(0, len(changing), self.bulk_size):
@@ -206,23 +232,20 @@ class Applier:
             for task, replica in part:
                 if not holds(found.get(replica.target_ref), replica.applied):
                     text = f"link {self.working.id}: {task.key} was changed at the secondary by somebody else; resend to overwrite"
-                    batch.failed.append((task, ForeignChange(text, account=self.working.link.secondary)))
+                    batch.fail(task, ForeignChange(text, account=self.working.link.secondary))
 
     def _intend(self, batch: _Batch) -> None:
         """Before anything is created: what a crash would otherwise leave at the secondary unknown."""
-        created = [decision for _, decision in self._writes(batch) if not decision.is_known]
+        created = [decision for _, decision in batch.to_do(Action.WRITE) if not decision.is_known]
         if created:
             with self.database.connect() as connection:
-                replicas.intend(connection, self.working.id, created)
+                replicas.intend(connection, self.working.id, batch.number, created)
+            batch.intended = True
 
     # -- calling ----------------------------------------------------------------------------------------------------------------
 
-    def _writes(self, batch: _Batch) -> list[tuple[Task, Decision]]:
-        open_tasks = batch.open_tasks()
-        return [(task, batch.decisions[task.id]) for task in open_tasks if batch.decisions[task.id].action is Action.WRITE]
-
     def _write(self, batch: _Batch) -> None:
-        writes = self._writes(batch)
+        writes = batch.to_do(Action.WRITE)
         for start in range(0, len(writes), self.bulk_size):
             self._bulk(batch, writes[start : start + self.bulk_size])
 
@@ -230,6 +253,7 @@ class Applier:
         """One bulk call; what is refused is halved until the bad reference stands alone."""
         client = batch.client
         self.totals.bulk_calls += 1
+        batch.unsure |= {task.id: decision for task, decision in writes if not decision.is_known}
         try:
             written = {item.ref: item.reference_id for item in client.upsert([decision.body for _, decision in writes])}
         except (AuthError, Throttled):
@@ -242,31 +266,35 @@ class Applier:
                 self._bulk(batch, writes[:middle])
                 self._bulk(batch, writes[middle:])
                 return
-            batch.failed.append((writes[0][0], self._explain(client, writes[0][1], error)))
+            batch.fail(writes[0][0], self._explain(client, writes[0][1], error))
             return
         for task, decision in writes:
             reference_id = written.get(str(decision.target_ref))
             if reference_id is None:
                 text = f"link {self.working.id}: the answer of the bulk call does not name {decision.target_ref}"
-                batch.failed.append((task, DataError(text, account=client.account)))
+                batch.fail(task, DataError(text, account=client.account))
                 continue
             if decision.old_id is not None and decision.old_id != reference_id:
                 client.delete(decision.old_id)
-            batch.done.append((task, decision, reference_id))
+            batch.finish(task, decision, reference_id)
 
     def _delete(self, batch: _Batch) -> None:
         """Deletes come first, so that a barcode is free before another reference takes it."""
-        for task in batch.open_tasks():
-            decision = batch.decisions[task.id]
-            if decision.action is Action.DELETE:
-                for number in [decision.old_id] if decision.old_id is not None else self._found(batch, decision):
-                    batch.client.delete(number)
-                batch.done.append((task, decision, None))
+        deletes = batch.to_do(Action.DELETE)
+        found = self._found(batch.client, [str(decision.target_ref) for _, decision in deletes if decision.old_id is None])
+        for task, decision in deletes:
+            number = found.get(str(decision.target_ref)) if decision.old_id is None else decision.old_id
+            if number is not None:
+                batch.client.delete(number)
+            batch.finish(task, decision)
 
-    def _found(self, batch: _Batch, decision: Decision) -> list[int]:
-        """The id at the secondary of what may have been created there, if it was."""
-        page = batch.client.by_refs([str(decision.target_ref)])
-        return [int(decode_json(item)["reference_id"]) for item in page.items()]
+    def _found(self, client: GrandShootingClient, refs: Sequence[str]) -> dict[str, int]:
+        """The ids at the secondary of what may have been created there, where it was."""
+        found: dict[str, int] = {}
+        for start in range(0, len(refs), self.bulk_size):
+            items = map(decode_json, client.by_refs(refs[start : start + self.bulk_size]).items())
+            found |= {item["ref"]: int(item["reference_id"]) for item in items}
+        return found
 
     def _explain(self, client: GrandShootingClient, decision: Decision, error: RemoteError) -> DataError:
         """What stands alone after halving; an EAN conflict names both references."""
@@ -282,9 +310,11 @@ class Applier:
 
     def _settle(self, batch: _Batch, *, delay: timedelta | None = None) -> None:
         """Tasks and replicas together; what was not reached goes back unharmed."""
-        left = batch.open_tasks()
+        left = list(batch.open.values())
         retried = 0
         with self.database.transaction() as connection:
+            if batch.intended:
+                replicas.forget(connection, self.working.id, batch.number, list(batch.unsure.values()))
             replicas.record(connection, self.working.id, batch.done, run_id=self.run_id)
             dead_tasks.succeed(connection, [task for task, *_ in batch.done])
             for task, error in batch.failed:
@@ -314,16 +344,15 @@ class Applier:
         for task, decision, _ in batch.done:
             totals.written += decision.action is Action.WRITE
             totals.deleted += decision.action is Action.DELETE
-            if decision.action is not Action.NOTHING and len(totals.lags_s) < 100_000:
+            if decision.action is not Action.NOTHING and len(totals.lags_s) < KEPT_LAGS:
                 totals.lags_s.append((now - task.created_at).total_seconds())
 
 
 def _mirrored(connection: Connection[Any], main: str, refs: Iterable[str]) -> dict[str, Mirrored]:
-    with connection.cursor(row_factory=class_row(Mirrored)) as cursor:
-        rows = cursor.execute(
-            "select ref, raw::text as raw, version, content_hash, deleted_at is not null as is_deleted"
-            " from grand_shooting.references where account = %s and ref = any(%s)",
-            [main, list(refs)],
-            prepare=True,
-        ).fetchall()
-    return {row.ref: row for row in rows}
+    rows = connection.execute(
+        "select ref, raw::text, version, content_hash, deleted_at is not null"
+        " from grand_shooting.references where account = %s and ref = any(%b)",
+        [main, list(refs)],
+        prepare=True,
+    ).fetchall()
+    return {row[0]: Mirrored(*row) for row in rows}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sync_pipelines.core.jsons import Json, decode_json, encode_json
-from sync_pipelines.vendors.grand_shooting.mapping import Replication, mapped_hash
+from msgspec import Struct
+
+from sync_pipelines.core.jsons import Json, decode_json
+from sync_pipelines.vendors.grand_shooting.mapping import Replication, body_and_hash
 
 GONE = b""
 """`Decision.seen` of a reference the mirror does not have alive."""
@@ -23,8 +24,7 @@ class Action(StrEnum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True)
-class Mirrored:
+class Mirrored(Struct, frozen=True, gc=False):
     """A row of the mirror."""
 
     ref: str
@@ -34,8 +34,7 @@ class Mirrored:
     is_deleted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Replica:
+class Replica(Struct, frozen=True, gc=False):
     """What was last written to the secondary."""
 
     ref: str
@@ -43,11 +42,10 @@ class Replica:
     secondary_reference_id: int | None
     state: str
     applied_hash: bytes | None
-    applied: Json
+    applied: Json = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     """What to do about one reference.
 
     Attributes:
@@ -55,7 +53,7 @@ class Decision:
         action: What the secondary needs.
         seen: Digest of what this was decided from; `GONE` if there is nothing to hold.
         version: Version of the mirror's row.
-        body: JSON text to write.
+        body: JSON text of what the secondary should hold.
         content: The same as values.
         digest: `mapped_hash` of it.
         target_ref: The secondary's ref.
@@ -110,12 +108,11 @@ def decide(
     if not replication.passes(reference):
         return Decision(ref, unwanted, seen, mirrored.version, old_id=old_id, target_ref=left)
     content = replication.apply(reference)
-    digest = mapped_hash(content)
+    body, digest = body_and_hash(content)
     target_ref = content["ref"]
     is_known = replica is not None and replica.state == "applied" and replica.applied_hash == digest
     action = Action.NOTHING if is_known and not force else Action.WRITE
     left_behind = old_id if replica is not None and replica.target_ref not in (None, target_ref) else None
-    body = encode_json(content) if action is Action.WRITE else b""
     return Decision(ref, action, seen, mirrored.version, body, content, digest, target_ref, left_behind, old_id is not None)
 
 

@@ -17,12 +17,14 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from sync_pipelines.core.buckets import Lane
+from sync_pipelines.core.budget_owners import take_over
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import AuthError, LeaseLost, RemoteError, Throttled
 from sync_pipelines.core.http import CallStats
 from sync_pipelines.core.queue import Wakeup, counts, take_back
 from sync_pipelines.core.sync import exclusive
 from sync_pipelines.vendors.grand_shooting.client import GrandShootingClient
+from sync_pipelines.vendors.grand_shooting.fan_out import replicas
 from sync_pipelines.vendors.grand_shooting.fan_out.apply import Applier, LinkTotals
 from sync_pipelines.vendors.grand_shooting.fan_out.intake import Intake, IntakeTotals
 from sync_pipelines.vendors.grand_shooting.fan_out.links import WorkingLink, register
@@ -144,6 +146,11 @@ def drain(setup: DrainSetup, *, is_stopping: Callable[[], bool] = lambda: False)
         return _Drain(setup, is_stopping).go()
 
 
+def owner(main: str) -> str:
+    """As whom a drain takes calls from budgets; alone by its lock, it takes over what a killed one held."""
+    return f"{FAN_OUT.name}@{main}:"
+
+
 def _workers_of(working: WorkingLink) -> int:
     """One where references of the main account can meet at the secondary: whoever comes second must see the first."""
     return 1 if "ref" in working.link.mapping else WORKERS_PER_LINK
@@ -191,6 +198,8 @@ class _Drain:
             register(connection, self._setup.links, self._setup.main)
             take_back(connection, CHANGES.name, [self._setup.main])
             take_back(connection, FAN_OUT.name, [working.id for working in self._setup.links])
+            replicas.recover(connection, [working.id for working in self._setup.links])
+        take_over(self._setup.database, self._setup.settings, owner(self._setup.main))
         with Wakeup(self._setup.database.url, [CHANGES.name, FAN_OUT.name]) as wakeup:
             for worker in self._workers:
                 worker.start()
@@ -222,7 +231,7 @@ class _Drain:
             now = time.monotonic()
             if now - started >= limits.max_runtime_s:
                 return Stopped.TIME
-            if all(worker.idle_since is not None and now - worker.idle_since >= limits.linger_s for worker in self._workers):
+            if all(worker.has_rested(now, limits.linger_s) for worker in self._workers):
                 return Stopped.IDLE
 
     def _wake_links(self) -> None:
@@ -246,7 +255,8 @@ class _Drain:
         self._parts.append((working.id, totals))
         secondary = working.link.secondary
         settings = setup.settings[secondary]
-        moment = int(settings.requests_per_second * CLAIM_S) * settings.bulk_size
+        rate = min(settings.requests_per_second, working.link.requests_per_second or settings.requests_per_second)
+        moment = int(rate * CLAIM_S) * settings.bulk_size
         applier = Applier(
             setup.database,
             working,
@@ -283,7 +293,12 @@ class _Worker(threading.Thread):
         self._step, self._stop_event, self._after = step, stop, after
         self.wake = threading.Event()
         self.idle_since: float | None = None
+        self.is_resting = False
         self.failure: BaseException | None = None
+
+    def has_rested(self, now: float, seconds: float) -> bool:
+        """Whether it has found nothing for so long, and is not in the middle of something that waits for quota."""
+        return self.is_resting and self.idle_since is not None and now - self.idle_since >= seconds
 
     def run(self) -> None:
         try:
@@ -318,7 +333,9 @@ class _Worker(threading.Thread):
             self._stop_event.wait(seconds)
             return
         self.idle_since = self.idle_since or time.monotonic()
+        self.is_resting = True
         self.wake.wait(seconds)
+        self.is_resting = False
 
 
 def lines(database: Database, links: Sequence[str]) -> dict[str, tuple[int, float]]:

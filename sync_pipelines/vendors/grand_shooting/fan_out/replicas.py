@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
 
 from sync_pipelines.core.queue import Task
 from sync_pipelines.vendors.grand_shooting.fan_out.decide import Action, Decision, Replica
 
 _READ = """
-select ref, target_ref, secondary_reference_id, state, applied_hash, applied
-from grand_shooting.replicas where link = %s and ref = any(%s)
+select ref, target_ref, secondary_reference_id, state, applied_hash, case when %(content)s then applied end
+from grand_shooting.replicas where link = %(link)s and ref = any(%(refs)b)
 """
 
 _WRITTEN = """
@@ -29,9 +28,20 @@ where p.applied_version is null or p.applied_version <= excluded.applied_version
 """
 """The guard holds by itself, since the queue leases one task of a reference; it is there for whoever writes without it."""
 
-_INTENDED = """
+_UNSURE = """
 insert into grand_shooting.replicas as p (link, ref, target_ref, state)
 select %(link)s, u.ref, u.target_ref, 'writing' from unnest(%(refs)b::text[], %(targets)b::text[]) as u (ref, target_ref)
+on conflict (link, ref) do update set state = 'writing', target_ref = excluded.target_ref where p.secondary_reference_id is null
+"""
+
+_LEFT = """
+with gone as (
+    delete from grand_shooting.intents where link = any(%(links)s) returning link, batch, refs, target_refs
+)
+insert into grand_shooting.replicas as p (link, ref, target_ref, state)
+select distinct on (gone.link, u.ref) gone.link, u.ref, u.target_ref, 'writing'
+from gone cross join lateral unnest(gone.refs, gone.target_refs) as u (ref, target_ref)
+order by gone.link, u.ref, gone.batch desc
 on conflict (link, ref) do update set state = 'writing', target_ref = excluded.target_ref where p.secondary_reference_id is null
 """
 
@@ -61,10 +71,10 @@ on conflict (link, ref) do update set state = excluded.state, seen = excluded.se
 """
 
 
-def read(connection: Connection[Any], link: str, refs: Sequence[str]) -> dict[str, Replica]:
-    """What was last written for these references."""
-    with connection.cursor(row_factory=class_row(Replica)) as cursor:
-        return {row.ref: row for row in cursor.execute(_READ, [link, list(refs)], prepare=True).fetchall()}
+def read(connection: Connection[Any], link: str, refs: Sequence[str], *, with_content: bool = False) -> dict[str, Replica]:
+    """What was last written for these references; its content only where it is asked for."""
+    rows = connection.execute(_READ, {"link": link, "refs": list(refs), "content": with_content}, prepare=True).fetchall()
+    return {row[0]: Replica(*row) for row in rows}
 
 
 def holders(connection: Connection[Any], link: str, target_refs: Sequence[str | None]) -> dict[str, str]:
@@ -75,13 +85,30 @@ def holders(connection: Connection[Any], link: str, target_refs: Sequence[str | 
     return dict(rows)
 
 
-def intend(connection: Connection[Any], link: str, decisions: Sequence[Decision]) -> None:
-    """Notes what is about to be created, so that a crash or a lost answer leaves nothing behind that nobody knows of.
-
-    A reference in state ``writing`` may or may not exist at the secondary; where it is not wanted any more, it is looked for.
-    """
+def intend(connection: Connection[Any], link: str, batch: int, decisions: Sequence[Decision]) -> None:
+    """Notes what a batch is about to create, so that a crash leaves nothing behind that nobody knows of: one row, not one each."""
     values = {"refs": [decision.ref for decision in decisions], "targets": [decision.target_ref for decision in decisions]}
-    connection.execute(_INTENDED, {"link": link, **values}, prepare=True)
+    connection.execute(
+        "insert into grand_shooting.intents (link, batch, refs, target_refs) values (%(link)s, %(batch)s, %(refs)b, %(targets)b)",
+        {"link": link, "batch": batch, **values},
+        prepare=True,
+    )
+
+
+def forget(connection: Connection[Any], link: str, batch: int, unsure: Sequence[Decision]) -> None:
+    """A batch is settled, except for what was sent without an answer: it becomes ``writing``.
+
+    Such a reference may or may not exist at the secondary; where it is not wanted any more, it is looked for.
+    """
+    connection.execute("delete from grand_shooting.intents where link = %s and batch = %s", [link, batch], prepare=True)
+    if unsure:
+        values = {"refs": [decision.ref for decision in unsure], "targets": [decision.target_ref for decision in unsure]}
+        connection.execute(_UNSURE, {"link": link, **values})
+
+
+def recover(connection: Connection[Any], links: Sequence[str]) -> int:
+    """What killed batches of these links may have created becomes ``writing``; returns how many references that are."""
+    return connection.execute(_LEFT, {"links": list(links)}).rowcount
 
 
 def record(connection: Connection[Any], link: str, done: Sequence[tuple[Task, Decision, int | None]], *, run_id: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +16,15 @@ from sync_pipelines.core.sync import Mode, Request, sync_stream
 from sync_pipelines.core.totals import SyncTotals
 from sync_pipelines.vendors.grand_shooting.client import GrandShootingClient
 from sync_pipelines.vendors.grand_shooting.fan_out.audit import AuditTotals, audit
-from sync_pipelines.vendors.grand_shooting.fan_out.drain import DrainSetup, Limits
+from sync_pipelines.vendors.grand_shooting.fan_out.drain import DrainSetup, Limits, owner
 from sync_pipelines.vendors.grand_shooting.fan_out.links import WorkingLink, register
 from sync_pipelines.vendors.grand_shooting.fan_out.tasks import CHANGES, FAN_OUT, request_differences
 from sync_pipelines.vendors.grand_shooting.settings import Link
 from sync_pipelines.vendors.grand_shooting.streams import REFERENCES
 from sync_pipelines.vendors.grand_shooting.vendor import connect
+
+LOOK_S = 0.25
+"""Between two looks for work; one costs a millisecond."""
 
 _HAS_WORK = """
 select exists (select 1 from sync.tasks where queue = %(changes)s and account = %(main)s
@@ -69,12 +73,13 @@ def drain_setup(runtime: Runtime, main: str, *, run_id: str, limits: Limits | No
     """Everything a drain of a main account needs."""
     working = [WorkingLink.of(link) for link in links_of(runtime, main)]
     accounts = [main, *(link.link.secondary for link in working if link.link.active)]
+    paces = {link.link.secondary: link.link.requests_per_second for link in working}
     return DrainSetup(
         database=runtime.database,
         main=main,
         links=working,
         settings={account: runtime.account(account, Lane.LIVE).settings for account in accounts},
-        connect=lambda account, lane: connect(runtime.account(account, lane)),
+        connect=lambda account, lane: connect(runtime.account(account, lane), paces.get(account), owner=owner(main)),
         run_id=run_id,
         limits=limits or Limits(),
     )
@@ -93,6 +98,20 @@ def has_work(database: Database, main: str, links: Sequence[str]) -> bool:
             _HAS_WORK, {"changes": CHANGES.name, "fan_out": FAN_OUT.name, "main": main, "links": list(links)}
         ).fetchone()
     return bool(row and row[0])
+
+
+def watch(
+    find: Callable[[], list[str]],
+    seconds: float,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[str]:
+    """Looks again and again until something is found or the time is up; at least once."""
+    end = monotonic() + seconds
+    while not (found := find()) and monotonic() + LOOK_S < end:
+        sleep(LOOK_S)
+    return found
 
 
 def read_main(runtime: Runtime, main: str, *, run_id: str, mode: Mode = Mode.INCREMENTAL, lane: Lane = Lane.LIVE) -> SyncTotals:
@@ -127,7 +146,7 @@ def run_batch(runtime: Runtime, link_id: str, *, run_id: str) -> BatchTotals:
 @contextmanager
 def secondary(runtime: Runtime, working: WorkingLink, lane: Lane) -> Iterator[GrandShootingClient]:
     """A client of a link's secondary account."""
-    with connect(runtime.account(working.link.secondary, lane)) as client:
+    with connect(runtime.account(working.link.secondary, lane), working.link.requests_per_second) as client:
         yield client
 
 
