@@ -52,6 +52,9 @@ class _Step:
     rules: tuple[tuple[str, Apply], ...]
 
 
+_USUAL: Mapping[str, type] = {TEXT: str, NUMBER: int, LIST: list, OBJECT: dict}
+
+
 @dataclass(frozen=True)
 class Replication:
     """A compiled link: which references belong into the secondary, and what they look like there."""
@@ -132,7 +135,9 @@ def compile_link(link: Link) -> Replication:
         raise LinkInvalid(link.id, problems)
     copied = [step for step in steps if not step.rules and step.source == step.target and len(step.target.steps) == 1]
     others = sorted((step for step in steps if step not in copied), key=lambda step: len(step.target.steps))
-    return Replication(link.id, compiled_filter, tuple(others), {step.target.field: WRITABLE[step.target.field] for step in copied})
+    return Replication(
+        link.id, compiled_filter, tuple(others), {step.target.field: _USUAL[WRITABLE[step.target.field]] for step in copied}
+    )
 
 
 def mapped_hash(mapped: Mapping[str, Any]) -> bytes:
