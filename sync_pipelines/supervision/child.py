@@ -8,8 +8,11 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 LineSink = Callable[[str, str], None]
 """Takes a child's name and one line of its output."""
@@ -25,6 +28,8 @@ class Child:
         environment: All of its variables.
         is_ready: Asked until true; ``None`` with ``ready_line``.
         ready_line: Text of an output line after which it is ready.
+        workers: Text in the command lines of processes below it that may be ended by force, because killing them loses nothing; it
+            waits for them when it is told to stop.
     """
 
     name: str
@@ -32,6 +37,7 @@ class Child:
     environment: Mapping[str, str]
     is_ready: Callable[[], bool] | None = None
     ready_line: str | None = None
+    workers: str | None = None
 
 
 class RunningChild:
@@ -86,6 +92,22 @@ class RunningChild:
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the whole group."""
         _signal_group(self.group, number)
+
+    def kill_workers(self) -> int:
+        """Ends what the child's ``workers`` name, by force; returns how many there were."""
+        wanted, killed = self.child.workers, 0
+        if wanted is None:
+            return 0
+        try:
+            below = psutil.Process(self.group).children(recursive=True)
+        except psutil.Error:
+            return 0
+        for process in below:
+            with suppress(psutil.Error):
+                if wanted in " ".join(process.cmdline()):
+                    process.kill()
+                    killed += 1
+        return killed
 
     def wait_for_lines(self) -> None:
         """After its end: until its last line has been passed on."""

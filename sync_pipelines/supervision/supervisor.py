@@ -21,8 +21,11 @@ STEADY_S = 60.0
 STARTS_BEFORE_GIVING_UP = 3
 """A child that ends so often before it was ever ready is not going to be."""
 
-GRACE_S = 8.0
+GRACE_S = 10.0
 """Between SIGTERM and SIGKILL; with the database's own stop everything has ended within 15 s."""
+
+WORKERS_GRACE_S = 3.0
+"""After this a child's workers are ended by force: under load one that has just started takes longer to notice the signal."""
 
 
 @dataclass
@@ -88,13 +91,19 @@ class Supervisor:
             time.sleep(POLL_S)
 
     def stop(self) -> None:
-        """Ends all children and everything they started: asked first, forced after a grace."""
+        """Ends all children and everything they started: asked first, forced after a grace, workers after a shorter one."""
         if self._stop_reason:
             self.report(f"{self._stop_reason}: stopping")
         running = [watched.running for watched in self._watched if watched.running]
         for child in running:
             child.signal(signal.SIGTERM)
-        deaf = _still_there(running, within_s=GRACE_S)
+        left = _still_there(running, within_s=WORKERS_GRACE_S)
+        for child in left:
+            if count := child.kill_workers():
+                self.report(
+                    f"{child.child.name}: {count} still at work after {WORKERS_GRACE_S:.0f} s and cut off; the next start goes on"
+                )
+        deaf = _still_there(left, within_s=GRACE_S - WORKERS_GRACE_S)
         for child in deaf:
             self.report(f"{child.child.name} did not stop in {GRACE_S:.0f} s and is killed")
             child.signal(signal.SIGKILL)

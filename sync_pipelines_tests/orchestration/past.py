@@ -32,6 +32,7 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 from dagster._core.utils import make_new_backfill_id, make_new_run_id
+from sqlalchemy import create_engine
 
 from sync_pipelines.orchestration import tags
 
@@ -64,7 +65,11 @@ def postgres_instance(url: str, home: Path) -> DagsterInstance:
     separator = "&" if "?" in url else "?"
     dagster_url = url.replace("postgresql://", "postgresql+psycopg2://") + f"{separator}options=-csearch_path%3Ddagster"
     (home / "dagster.yaml").write_text(_CONFIG.format(url=dagster_url, home=home))
-    return DagsterInstance.from_config(str(home))
+    instance = DagsterInstance.from_config(str(home))
+    for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
+        # Dagster opens a connection for every statement; a year of them would be spent with that.
+        storage._engine = create_engine(dagster_url, isolation_level="AUTOCOMMIT", pool_size=2)  # type: ignore[union-attr]
+    return instance
 
 
 def live_through(

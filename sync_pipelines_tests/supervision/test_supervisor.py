@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "POLL_S", 0.01)
     monkeypatch.setattr(supervisor, "FIRST_BACKOFF_S", 0.01)
     monkeypatch.setattr(supervisor, "GRACE_S", 1.0)
+    monkeypatch.setattr(supervisor, "WORKERS_GRACE_S", 0.1)
 
 
 class Watched:
@@ -114,6 +116,26 @@ def test_stop_ends_children_with_everything_they_started_even_the_deaf(watched: 
     assert len(pids) == 2
     assert not any(is_alive(pid) for pid in pids)
     assert any("is killed" in report for report in watched.reports)
+
+
+def test_a_child_that_waits_for_its_worker_is_freed_of_it_and_ends_by_itself(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "GRACE_S", 30.0)
+    busy = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('pid', __import__('os').getpid(), flush=True)"
+    waiting = (
+        f"import subprocess; worker = subprocess.Popen([sys.executable, '-c', {busy + '; time.sleep(60)  # a worker'!r}])\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (worker.wait(), print('ended by itself', flush=True), sys.exit(0)))\n"
+        f"{READY}; time.sleep(60)"
+    )
+    child = replace(program(waiting), workers="a worker")
+    watched.supervisor.start([child])
+    watched.watch_until(lambda: len(watched.pids("child")) == 2)
+    watched.supervisor.stop()
+    assert "child: ended by itself" in watched.lines
+    assert not any(is_alive(pid) for pid in watched.pids("child"))
+    assert [report for report in watched.reports if "is killed" in report] == []
+    assert any("child: 1 still at work" in report for report in watched.reports)
 
 
 def test_a_signal_ends_the_start_and_the_watch(watched: Watched) -> None:

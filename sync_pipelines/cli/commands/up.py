@@ -127,7 +127,10 @@ def _code(environment: Environment, variables: Mapping[str, str]) -> Child:
     )
     command = (sys.executable, "-m", "dagster", "code-server", "start", "--host", LOOPBACK, "--port", str(port))
     options = ("-m", "sync_pipelines.definitions", "--location-name", "sync_pipelines")
-    return Child("code", (*command, *options), variables, lambda: accepts(LOOPBACK, port))
+    # A run that is killed loses nothing, and the code server marks it as failed; it would wait for a run until that has ended, and
+    # for calls under way a minute and more.
+    variables = {**variables, "DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD": "3"}
+    return Child("code", (*command, *options), variables, lambda: accepts(LOOPBACK, port), workers="multiprocessing.spawn")
 
 
 def _service(environment: Environment, variables: Mapping[str, str]) -> Child:
