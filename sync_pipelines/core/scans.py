@@ -110,14 +110,19 @@ class Scan:
 
     def saw(self, connection: Connection[Any], keys: Iterable[tuple[Any, ...]]) -> None:
         """Notes keys of a stored page."""
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO sync.scan_keys (account, stream, key) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-                [[self.account, self.stream, [str(part) for part in key]] for key in keys],
-            )
-            added = cursor.rowcount
+        columns = [[str(part) for part in column] for column in zip(*keys, strict=True)]
+        if not columns:
+            return
+        names = SQL(", ").join(Identifier(f"part_{place}") for place in range(len(columns)))
+        added = connection.execute(
+            SQL(
+                "INSERT INTO sync.scan_keys (account, stream, key) SELECT %s, %s, ARRAY[{names}]"
+                " FROM unnest({values}) AS seen ({names}) ON CONFLICT DO NOTHING"
+            ).format(names=names, values=SQL(", ").join([SQL("%s::text[]")] * len(columns))),
+            [self.account, self.stream, *columns],
+        ).rowcount
         connection.execute(
-            "UPDATE sync.scans SET seen = seen + %s WHERE account = %s AND stream = %s", [max(added, 0), self.account, self.stream]
+            "UPDATE sync.scans SET seen = seen + %s WHERE account = %s AND stream = %s", [added, self.account, self.stream]
         )
 
     def advance(self, connection: Connection[Any], next_token: str) -> None:
