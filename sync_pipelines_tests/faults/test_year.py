@@ -17,8 +17,8 @@ from sync_pipelines_tests.orchestration.past import live_through, postgres_insta
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 IS_FULL = bool(os.environ.get("SYNC_PIPELINES_SOAK"))
-RUNS_A_DAY, RUNS_DAYS, DAYS = (24, 90, 365) if IS_FULL else (1, 6, 18)
-"""Usually a twentieth of a year with as much less retention."""
+RUNS_A_DAY, RUNS_DAYS, DAYS = (24, 90, 365) if IS_FULL else (1, 6, 14)
+"""Usually two weeks with as much less retention."""
 
 DAGSTERS = ("runs", "run_tags", "event_logs", "asset_check_executions", "asset_event_tags", "job_ticks")
 OURS = ("archive", "dead_letters", "tasks_done", "deliveries")
