@@ -16,6 +16,7 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy import ARRAY, BigInteger, Column, Identity, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from sync_pipelines.core.db import without_nested_loops
 from sync_pipelines.core.stream import Stream
 from sync_pipelines.core.tables import SYNC_SCHEMA, instant, key_names, metadata
 from sync_pipelines.core.upsert import tombstone
@@ -144,22 +145,8 @@ class Scan:
     def bury_absent(self, connection: Connection[Any], stream: Stream[Any], *, run_id: str, now: datetime) -> Burial:
         """Counts what the finished scan missed; buries what was missed often enough, unless the brake holds it."""
         policy = stream.deletes
-        key = key_names(stream.table)[1:]
-        names = SQL(", ").join(SQL("t.{}::text").format(Identifier(name)) for name in key)
         table = Identifier(stream.table.schema or "public", stream.table.name)
-        connection.execute(
-            SQL(
-                "WITH missed AS (SELECT ARRAY[{names}] AS key FROM {table} t WHERE t.account = %(account)s AND t.deleted_at IS NULL"
-                " AND NOT EXISTS (SELECT FROM sync.scan_keys k WHERE k.account = %(account)s AND k.stream = %(stream)s"
-                " AND k.key = ARRAY[{names}])),"
-                " back AS (DELETE FROM sync.absences a WHERE a.account = %(account)s AND a.stream = %(stream)s"
-                " AND NOT EXISTS (SELECT FROM missed m WHERE m.key = a.key))"
-                " INSERT INTO sync.absences AS a (account, stream, key, times, first_missed_at)"
-                " SELECT %(account)s, %(stream)s, key, 1, %(now)s FROM missed"
-                " ON CONFLICT (account, stream, key) DO UPDATE SET times = a.times + 1"
-            ).format(names=names, table=table),
-            {"account": self.account, "stream": self.stream, "now": now},
-        )
+        self._count_missed(connection, table, key_names(stream.table)[1:], now)
         connection.execute("DELETE FROM sync.scan_keys WHERE account = %s AND stream = %s", [self.account, self.stream])
         due = [
             tuple(row[0])
@@ -192,6 +179,22 @@ class Scan:
         )
         self._close_hold(connection)
         return Burial(deleted=counts.deleted)
+
+    def _count_missed(self, connection: Connection[Any], table: Identifier, key: Sequence[str], now: datetime) -> None:
+        """Counts the living rows that the scan did not see in ``sync.absences``; what it saw again is absent no longer."""
+        names = SQL(", ").join(SQL("t.{}::text").format(Identifier(name)) for name in key)
+        statement = SQL(
+            "WITH missed AS (SELECT ARRAY[{names}] AS key FROM {table} t WHERE t.account = %(account)s AND t.deleted_at IS NULL"
+            " AND NOT EXISTS (SELECT FROM sync.scan_keys k WHERE k.account = %(account)s AND k.stream = %(stream)s"
+            " AND k.key = ARRAY[{names}])),"
+            " back AS (DELETE FROM sync.absences a WHERE a.account = %(account)s AND a.stream = %(stream)s"
+            " AND NOT EXISTS (SELECT FROM missed m WHERE m.key = a.key))"
+            " INSERT INTO sync.absences AS a (account, stream, key, times, first_missed_at)"
+            " SELECT %(account)s, %(stream)s, key, 1, %(now)s FROM missed"
+            " ON CONFLICT (account, stream, key) DO UPDATE SET times = a.times + 1"
+        ).format(names=names, table=table)
+        with without_nested_loops(connection):
+            connection.execute(statement, {"account": self.account, "stream": self.stream, "now": now})
 
     def _is_confirmed(self, connection: Connection[Any]) -> bool:
         row = connection.execute(

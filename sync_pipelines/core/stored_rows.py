@@ -12,6 +12,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
+from sync_pipelines.core.db import without_nested_loops
 from sync_pipelines.core.tables import key_names
 from sync_pipelines.core.windows import Window
 
@@ -80,20 +81,20 @@ class StoredRows:
         if window is not None:
             part = SQL("to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD')").format(listed_at)
             within = SQL("{0} >= %(start)s AND {0} < %(end)s").format(listed_at)
-        rows = connection.execute(
-            SQL(
-                "SELECT ARRAY[{keys}], {part} FROM {table} t WHERE t.account = %(account)s AND t.deleted_at IS NULL AND {within}"
-                " AND t.synced_at < %(before)s AND NOT EXISTS (SELECT FROM sync.compared_keys k WHERE k.account = t.account"
-                " AND k.stream = %(comparison)s AND k.key = ARRAY[{keys}]) ORDER BY 1"
-            ).format(keys=self._key_texts(), part=part, table=_name(self.table), within=within),
-            {
-                "account": self.account,
-                "comparison": comparison,
-                "before": before,
-                "start": window.start if window else None,
-                "end": window.end if window else None,
-            },
-        ).fetchall()
+        statement = SQL(
+            "SELECT ARRAY[{keys}], {part} FROM {table} t WHERE t.account = %(account)s AND t.deleted_at IS NULL AND {within}"
+            " AND t.synced_at < %(before)s AND NOT EXISTS (SELECT FROM sync.compared_keys k WHERE k.account = t.account"
+            " AND k.stream = %(comparison)s AND k.key = ARRAY[{keys}]) ORDER BY 1"
+        ).format(keys=self._key_texts(), part=part, table=_name(self.table), within=within)
+        values = {
+            "account": self.account,
+            "comparison": comparison,
+            "before": before,
+            "start": window.start if window else None,
+            "end": window.end if window else None,
+        }
+        with without_nested_loops(connection):
+            rows = connection.execute(statement, values).fetchall()
         return [(tuple(key), part) for key, part in rows]
 
     @property

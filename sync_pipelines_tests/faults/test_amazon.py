@@ -104,7 +104,7 @@ def test_after_the_burst_a_tenant_uses_the_plan_whoever_else_is_refused(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, *, is_neighbour_revoked: bool
 ) -> None:
     monkeypatch.setattr(client, "PAGE_SIZE", 5)
-    pages = SEARCH_BURST + (100 if IS_FULL else 40)
+    pages = SEARCH_BURST + (100 if IS_FULL else 20 if is_neighbour_revoked else 40)
     shop.control.post("generate", tenant="beta", count=5 * pages)
     shop.control.post("tenant", tenant="alpha", is_revoked=is_neighbour_revoked)
     status = Status.PARTIAL

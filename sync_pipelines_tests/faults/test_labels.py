@@ -1,6 +1,6 @@
 """Labels through lost answers, outages, conflicts and sudden deaths: one shipment per order, every document kept.
 
-30 orders and a few kills in ``make test``; 500 orders and 20 kills in ``make soak``.
+20 orders and two kills in ``make test``; 500 orders and 20 kills in ``make soak``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sync_pipelines_tests.faults.label_worker import ACCOUNT, SETTINGS, connect,
 from sync_pipelines_tests.sandboxes import RunningSandbox
 
 IS_SOAK = bool(os.environ.get("SYNC_PIPELINES_SOAK"))
-ORDERS, KILLS, LIFE = (500, 20, (100, 2500)) if IS_SOAK else (30, 3, (40, 600))
+ORDERS, KILLS, LIFE = (500, 20, (100, 2500)) if IS_SOAK else (20, 2, (40, 400))
 """How many orders and kills, and how many moments a process lives at least and at most before it is killed."""
 
 UNKNOWN_YET = {"status": 200, "body": '{"data": []}'}

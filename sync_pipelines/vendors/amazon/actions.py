@@ -45,7 +45,7 @@ class MissingItems:
         found: Orders whose lines were absent or fewer than the order says.
         fetched: Orders read anew.
         written: Orders rewritten with their lines.
-        unknown: Orders that Amazon no longer knows; asked for again after a day.
+        unknown: Orders that Amazon no longer knows.
         left: Orders not asked for, for want of quota or because of the limit.
     """
 

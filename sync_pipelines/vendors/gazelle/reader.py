@@ -16,7 +16,7 @@ import msgspec
 from psycopg.sql import SQL, Composable, Identifier
 from sqlalchemy import Table
 
-from sync_pipelines.core.db import Database, clock
+from sync_pipelines.core.db import Database, clock, without_nested_loops
 from sync_pipelines.core.http import CallStats
 from sync_pipelines.core.jsons import Json, decode_json
 from sync_pipelines.core.stream import Page
@@ -307,7 +307,7 @@ class Reader:
 
     def _ids(self, table: Table, condition: Composable, parameters: Sequence[Any]) -> list[str]:
         query = SQL("SELECT t.external_id FROM {} t WHERE t.account = %s AND t.deleted_at IS NULL AND {}")
-        with self._database.connect() as connection:
+        with self._database.transaction() as connection, without_nested_loops(connection):
             rows = connection.execute(query.format(_name(table), condition), [self.account, *parameters]).fetchall()
         return [row[0] for row in rows]
 

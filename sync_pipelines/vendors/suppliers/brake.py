@@ -15,7 +15,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from sync_pipelines.core.db import clock
+from sync_pipelines.core.db import clock, without_nested_loops
 from sync_pipelines.core.jsons import decode_json, encode_json
 from sync_pipelines.core.stream import WriteContext
 from sync_pipelines.core.upsert import Record, content_hash, upsert
@@ -114,30 +114,34 @@ def _implausible(record: Record, known: tuple[Decimal, str] | None, limit: float
 def _set_aside(
     connection: Connection[Any], account: str, stream: str, records: Iterable[tuple[Record, str]], *, is_pending: bool
 ) -> None:
-    with connection.cursor() as cursor:
-        cursor.executemany(
+    held = {record.key[0]: (record, detail) for record, detail in records}
+    if not held:
+        return
+    values = {
+        "account": account,
+        "stream": stream,
+        "pending": is_pending,
+        "skus": list(held),
+        "rows": [encode_json(record.row).decode() for record, _ in held.values()],
+        "raws": [record.raw.decode() for record, _ in held.values()],
+        "hashes": [record.content_hash or content_hash(record.raw) for record, _ in held.values()],
+        "versions": [record.version for record, _ in held.values()],
+        "details": [detail for _, detail in held.values()],
+    }
+    with without_nested_loops(connection):
+        connection.execute(
             "INSERT INTO suppliers.doubts (account, stream, supplier_sku, reason, known_at, held_row, raw, content_hash,"
-            " version, detail, is_pending) SELECT %(account)s, %(stream)s, %(sku)s, 'held',"
-            " (SELECT max(r.as_of) FROM suppliers.stock s JOIN suppliers.reads r USING (account, feed, scope)"
-            " WHERE s.account = %(account)s AND s.supplier_sku = %(sku)s),"
-            " %(row)s, %(raw)s, %(hash)s, %(version)s, %(detail)s, %(pending)s"
+            " version, detail, is_pending)"
+            " SELECT %(account)s, %(stream)s, h.sku, 'held', k.known_at, h.held::jsonb, h.raw::jsonb, h.hash, h.version, h.detail,"
+            " %(pending)s FROM unnest(%(skus)s::text[], %(rows)s::text[], %(raws)s::text[], %(hashes)s::bytea[],"
+            " %(versions)s::timestamptz[], %(details)s::text[]) AS h (sku, held, raw, hash, version, detail)"
+            " LEFT JOIN (SELECT s.supplier_sku AS sku, max(r.as_of) AS known_at FROM suppliers.stock s"
+            " JOIN suppliers.reads r USING (account, feed, scope) WHERE s.account = %(account)s AND s.supplier_sku = ANY(%(skus)s)"
+            " GROUP BY s.supplier_sku) AS k USING (sku)"
             " ON CONFLICT (account, stream, supplier_sku) DO UPDATE SET reason = 'held', held_row = excluded.held_row,"
             " raw = excluded.raw, content_hash = excluded.content_hash, version = excluded.version, detail = excluded.detail,"
             " is_pending = excluded.is_pending",
-            [
-                {
-                    "account": account,
-                    "stream": stream,
-                    "sku": record.key[0],
-                    "row": encode_json(record.row).decode(),
-                    "raw": record.raw.decode(),
-                    "hash": record.content_hash or content_hash(record.raw),
-                    "version": record.version,
-                    "detail": detail,
-                    "pending": is_pending,
-                }
-                for record, detail in records
-            ],
+            values,
         )
 
 

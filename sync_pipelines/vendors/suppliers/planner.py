@@ -80,11 +80,15 @@ def floor_s(pages: int, limit: int, window_s: float) -> float:
 
 
 def plan(parts: Sequence[Part], limit: int) -> Plan:
-    """Plans one cycle: every part at least once, none later than it must, spare calls where most stock grows old."""
+    """Plans one cycle: every part at least once, none later than it must, spare calls where most stock grows old.
+
+    Nobody knows how many calls a part takes that was never read, so as long as there is one, no call counts as spare.
+    """
     total = sum(part.pages for part in parts)
     cycle = cycle_windows(total, limit)
     state = [_Part(part, _deadline(part, cycle), cycle if part.age_windows is None else part.age_windows) for part in parts]
-    windows = tuple(tuple(_fill(state, window, limit)) for window in range(cycle))
+    may_repeat = all(part.age_windows is not None for part in parts)
+    windows = tuple(tuple(_fill(state, window, limit, may_repeat=may_repeat)) for window in range(cycle))
     late = tuple(item.part.scope for item in state if not item.is_read)
     return Plan((*windows, late) if late else windows, cycle, cycle * limit - total)
 
@@ -115,12 +119,13 @@ def _deadline(part: Part, cycle: int) -> int:
     return min(cycle - 1, max(0, cycle - math.ceil(part.age_windows)))
 
 
-def _fill(state: list[_Part], window: int, limit: int) -> Iterator[str]:
+def _fill(state: list[_Part], window: int, limit: int, *, may_repeat: bool) -> Iterator[str]:
     left = limit
     for item in state:
         item.value_age += 1
     while left > 0:
-        choice = _most_urgent(state, window, left, limit) or _most_valuable(state, left)
+        useful = state if may_repeat else [item for item in state if not item.is_read]
+        choice = _most_urgent(state, window, left, limit) or _most_valuable(useful, left)
         if choice is None:
             return
         left -= min(choice.part.pages, left)

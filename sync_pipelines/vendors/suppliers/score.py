@@ -34,7 +34,7 @@ SALES = {
     " USING (account, order_id, integration_id) WHERE o.deleted_at IS NULL"
     " AND o.version > suppliers.now() - make_interval(days => %s)",
     "amazon.order_items": "SELECT i.sku, NULL AS ean, i.quantity FROM amazon.order_items i"
-    " WHERE i.version > suppliers.now() - make_interval(days => %s)",
+    " WHERE i.deleted_at IS NULL AND i.version > suppliers.now() - make_interval(days => %s)",
 }
 """Where pieces sold are found, if that vendor is installed."""
 

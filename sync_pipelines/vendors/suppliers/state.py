@@ -16,7 +16,7 @@ from psycopg.rows import class_row
 from pydantic import ValidationError
 
 from sync_pipelines.core import dead_letters
-from sync_pipelines.core.db import Database
+from sync_pipelines.core.db import Database, without_nested_loops
 from sync_pipelines.vendors.suppliers import planner
 from sync_pipelines.vendors.suppliers.connector import Connector, Feed, OrderAnswer, Origin
 from sync_pipelines.vendors.suppliers.status import CommonStatus
@@ -238,15 +238,16 @@ def _note_reading(connection: Connection[Any], reading: Reading) -> bool:
 
 def _doubt_missing(connection: Connection[Any], where: dict[str, str]) -> None:
     """SKUs of a scope that this scan did not see are only known as of the reading before."""
-    connection.execute(
-        "INSERT INTO suppliers.doubts (account, stream, supplier_sku, reason, known_at, is_pending)"
-        " SELECT s.account, 'stock', s.supplier_sku, 'missing', r.as_of, false FROM suppliers.stock s"
-        " JOIN suppliers.reads r ON r.account = s.account AND r.stream = 'stock' AND r.feed = s.feed AND r.scope = s.scope"
-        " WHERE s.account = %(account)s AND s.feed = %(feed)s AND s.scope = %(scope)s AND s.deleted_at IS NULL"
-        " AND NOT EXISTS (SELECT FROM sync.scan_keys k WHERE k.account = s.account AND k.stream = 'suppliers/stock'"
-        " AND k.key = ARRAY[s.supplier_sku]) ON CONFLICT (account, stream, supplier_sku) DO NOTHING",
-        where,
-    )
+    with without_nested_loops(connection):
+        connection.execute(
+            "INSERT INTO suppliers.doubts (account, stream, supplier_sku, reason, known_at, is_pending)"
+            " SELECT s.account, 'stock', s.supplier_sku, 'missing', r.as_of, false FROM suppliers.stock s"
+            " JOIN suppliers.reads r ON r.account = s.account AND r.stream = 'stock' AND r.feed = s.feed AND r.scope = s.scope"
+            " WHERE s.account = %(account)s AND s.feed = %(feed)s AND s.scope = %(scope)s AND s.deleted_at IS NULL"
+            " AND NOT EXISTS (SELECT FROM sync.scan_keys k WHERE k.account = s.account AND k.stream = 'suppliers/stock'"
+            " AND k.key = ARRAY[s.supplier_sku]) ON CONFLICT (account, stream, supplier_sku) DO NOTHING",
+            where,
+        )
 
 
 def _now(connection: Connection[Any]) -> datetime:

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
+from sync_pipelines.core.db import without_nested_loops
 from sync_pipelines.core.stream import WriteContext
 from sync_pipelines.core.upsert import Record, content_hash, upsert
 from sync_pipelines.vendors.suppliers import brake, tables
@@ -101,19 +102,16 @@ def _picture(connection: Connection[Any], context: WriteContext, keys: list[str]
 
 
 def _show(connection: Connection[Any], account: str, column: str, wanted: dict[str, str | None]) -> None:
-    """Row by row along the primary key: a set-wise update of freshly filled tables is planned badly."""
-    shown = dict(
-        connection.execute(
-            SQL(
-                "SELECT supplier_product_id, {} FROM suppliers.products WHERE account = %s AND supplier_product_id = ANY(%b)"
-            ).format(Identifier(column)),
-            [account, list(wanted)],
-        ).fetchall()
-    )
-    update = SQL("UPDATE suppliers.products SET {} = %s WHERE account = %s AND supplier_product_id = %s").format(Identifier(column))
-    changed = [(wanted[key], account, key) for key, value in shown.items() if wanted[key] != value]
-    if changed:
-        connection.cursor().executemany(update, changed)
+    """Sets a column of the products that show something else, found along their primary key."""
+    if not wanted:
+        return
+    update = SQL(
+        "UPDATE suppliers.products p SET {column} = w.value FROM unnest(%(keys)s::text[], %(values)s::text[]) AS w (key, value)"
+        " WHERE p.account = %(account)s AND p.supplier_product_id = ANY(%(keys)s) AND p.supplier_product_id = w.key"
+        " AND p.{column} IS DISTINCT FROM w.value"
+    ).format(column=Identifier(column))
+    with without_nested_loops(connection):
+        connection.execute(update, {"account": account, "keys": list(wanted), "values": list(wanted.values())})
 
 
 BEFORE: dict[str, Before] = {"stock": before_stock, "prices": before_prices}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -92,6 +93,7 @@ class Simulation:
             budget=budget,
             transport=_TimedTransport(self.advance),
             sleep=self.advance,
+            now=lambda: datetime.fromtimestamp(self.now, UTC),
         )
         return Session(CONNECTOR, BigBuyClient(http, self.settings), self.context)
 

@@ -40,6 +40,11 @@ def test_spare_calls_go_where_most_stock_would_grow_old() -> None:
     assert order.count("3") == 2
 
 
+def test_no_call_is_spare_while_the_size_of_a_part_is_unknown() -> None:
+    wanted = [planner.Part(str(n), 1, None if n == 0 else 1.0, weight=1000) for n in range(9)]
+    assert len(planner.plan(wanted, 5).order) == 9
+
+
 money = st.decimals(min_value=0, max_value=5000, places=2)
 rules = st.builds(
     PriceRule,

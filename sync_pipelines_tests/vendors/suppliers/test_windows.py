@@ -55,7 +55,7 @@ def test_stock_never_gets_older_than_the_plan_states(simulation: Simulation, sup
     plan = session.describe_plan(simulation.database, CONNECTOR, ACCOUNT, "stock")
     stated = max(row["worst_age_s"] for row in plan)
     worst = 0.0
-    for hour in range(4, 10):
+    for hour in range(4, 8):
         simulation.work_off(until=START + hour * 3600, request_again=refresh)
         worst = max(worst, simulation.worst_age_s("stock"))
     assert worst <= stated * 1.05

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -133,25 +133,34 @@ class BigBuyClient:
         return None if response.status == 404 or not response.body.strip() else decode_json(response.body)
 
 
-def open_http(*, account: str, base_url: str, api_key: str, budget: Budget | None, **options: Any) -> HttpClient:
+def open_http(
+    *,
+    account: str,
+    base_url: str,
+    api_key: str,
+    budget: Budget | None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    **options: Any,
+) -> HttpClient:
     """The transport with BigBuy's reading of answers; ``options`` go to `HttpClient`."""
     return HttpClient(
         account=account,
         base_url=base_url,
         budget=budget,
         auth=HeaderKey("Authorization", f"Bearer {api_key}"),
-        classify=lambda response: classify(response, account=account),
+        classify=lambda response: classify(response, account=account, now=now()),
         observe=observe,
+        now=now,
         **options,
     )
 
 
-def classify(response: Response, *, account: str) -> SyncError | None:
-    """Errors that the HTTP status hides or leaves open."""
+def classify(response: Response, *, account: str, now: datetime) -> SyncError | None:
+    """Errors that the HTTP status hides or leaves open; a refused call may go on when its window, open ``now``, closes."""
     body = response.body.lstrip()
     if response.status == 429:
         seconds = window_left_s(response)
-        until = datetime.now(UTC) + timedelta(seconds=seconds or 0)
+        until = now + timedelta(seconds=seconds or 0)
         return Throttled(
             f"{account}: BigBuy throttles us for {seconds or 0:.0f} s", account=account, status=429, body=body, retry_at=until
         )
