@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from sync_pipelines.core.store import describe
+from sync_pipelines.core.faults import describe
 
 
 class Order(BaseModel):
@@ -18,4 +18,4 @@ class Order(BaseModel):
 def test_a_fault_names_the_field_but_neither_its_value_nor_a_key_out_of_the_data() -> None:
     with pytest.raises(ValidationError) as raised:
         Order.model_validate({"id": "private-1", "notes": {"ana@example.com": "private-2"}})
-    assert describe(raised.value) == "id: int_parsing; notes.*: int_parsing"
+    assert describe(raised.value).text == "id: int_parsing; notes.*: int_parsing"
