@@ -26,6 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:visible-nowhere@127.0.0.1:1/shop")
     monkeypatch.setenv("SYNC_PIPELINES_MASTER_KEY", MasterKeys.new())
+    monkeypatch.setenv("COLUMNS", "500")  # no table breaks a message into lines
     return tmp_path
 
 

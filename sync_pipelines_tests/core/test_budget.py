@@ -286,7 +286,7 @@ def test_a_successor_takes_over_what_a_dead_owner_held(simulated):
     other = simulated.budget(specs=specs)
     dead.acquire("few")
     kept = other.acquire("few")
-    take_over(simulated.database, [ACCOUNT], "drain:")
+    take_over(simulated.database, [ACCOUNT], "drain:", now_sql=SIMULATED_NOW)
     assert other.state()[0].in_flight == 1
     simulated.advance(2)
     assert other.acquire("few").waited_s == 0

@@ -206,6 +206,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for producer in self.open:
+            producer.connection.rollback()  # closing alone leaves its locks for as long as the server needs to notice
             producer.connection.close()
             for known in producer.known:
                 known.committed = None

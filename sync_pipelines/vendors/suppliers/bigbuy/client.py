@@ -109,11 +109,13 @@ class BigBuyClient:
         return OrderAnswer(encode_json(order), encode_json(moving) if moving else None)
 
     def check(self) -> list[CheckItem]:
-        """Asks for the key's state, which costs no catalogue call."""
+        """Asks for the key's state, which costs no catalogue call and is answered with nothing."""
         try:
-            self._http.request("GET", "/rest/user/auth/status.json", buckets=("user/auth/status",), answer="any")
+            response = self._http.request("GET", "/rest/user/auth/status.json", buckets=("user/auth/status",), answer="any")
         except AuthError as error:
             return [CheckItem("api key", is_ok=False, detail=str(error))]
+        if response.body.strip():
+            response.json()  # a page of somebody in between is not BigBuy's
         return [CheckItem("api key", is_ok=True, detail="accepted")]
 
     def close(self) -> None:
@@ -167,7 +169,7 @@ def classify(response: Response, *, account: str, now: datetime) -> SyncError | 
     if response.status != 200:
         return None
     is_list = _LIST.search(response.url) is not None
-    if is_list and not body.startswith(b"["):
+    if is_list and not body.startswith((b"[", b"<")):  # a page of somebody in between is told as what it is
         return TransientError(f"{account}: BigBuy answers 200 without a list", account=account, status=200, body=body[:2000])
     if body.startswith(b"HTTP/") or (body.startswith(b'{"code"') and b'"message"' in body):
         return TransientError(f"{account}: BigBuy answers 200 with an error inside", account=account, status=200, body=body[:2000])
