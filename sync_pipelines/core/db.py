@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -29,6 +30,10 @@ _GONE = ("08", "57P01", "57P02", "57P03", "53300")
 
 
 ASK_AGAIN_S = 2.0
+
+
+_held: ContextVar[tuple[tuple[Database, psycopg.Connection], ...]] = ContextVar("_held", default=())
+"""Connections that hold the locks of the work under way, see `Database.locks`."""
 
 
 class Database:
@@ -83,9 +88,45 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection]:
-        """Lends a connection inside one transaction: committed at the end, rolled back on any error."""
+        """Lends a connection inside one transaction: committed at the end, rolled back on any error.
+
+        Raises:
+            DatabaseUnavailable: As `connect`, or a lock of this context has fallen, see `locks`.
+        """
         with self.connect() as connection, connection.transaction():
+            self._require_locks()
             yield connection
+
+    @contextmanager
+    def locks(self, *names: str) -> Iterator[bool]:
+        """Tries to take locks for the life of the block; whether it got them all. They fall with their connection.
+
+        Within the block a `transaction` of the same thread goes on only while they stand. So whoever builds on what it stored
+        before notices when the server has crashed or failed over since: commits may be lost with it, unlogged tables are empty, and
+        others may hold the locks.
+        """
+        with self.connect() as connection:
+            try:
+                if not all(_is_locked(connection, name) for name in names):
+                    yield False
+                    return
+                token = _held.set((*_held.get(), (self, connection)))
+                try:
+                    yield True
+                finally:
+                    _held.reset(token)
+            finally:
+                connection.execute("SELECT pg_advisory_unlock_all()")
+
+    def _require_locks(self) -> None:
+        """Asks each lock's connection, which dies with the server; inside the transaction, so that none can fall in between."""
+        for database, connection in _held.get():
+            if database is not self:
+                continue
+            try:
+                connection.execute("SELECT")
+            except psycopg.Error as error:
+                raise self._unavailable(error) from error
 
     def close(self) -> None:
         """Closes every idle connection; the object can not be used again."""
@@ -131,6 +172,11 @@ class Database:
             f"the database {safe_url(self.url)} is not reachable: {reason}. Check DATABASE_URL and that the server runs "
             "(`sync-pipelines db status`)"
         )
+
+
+def _is_locked(connection: psycopg.Connection, name: str) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]).fetchone()
+    return bool(row and row[0])
 
 
 def clock(connection: psycopg.Connection[Any]) -> datetime:

@@ -33,6 +33,8 @@ class Page:
         request: What was asked, for the archive: method, path and query without secrets.
         next_token: Where paging goes on after this page; ``None`` on the last one.
         confirmed_until: The upper bound the vendor says it served, if that is earlier than the window asked for.
+        is_whole: For a last page: whether with it all there is has been read. What ends otherwise is stored, but its window stays
+            open, and its scan does not count as one of everything.
     """
 
     body: bytes
@@ -40,6 +42,7 @@ class Page:
     request: str
     next_token: str | None = None
     confirmed_until: datetime | None = None
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

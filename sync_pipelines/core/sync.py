@@ -112,25 +112,25 @@ def sync_stream(
     """
     request = request or Request()
     run = _Run(stream, database, account, client, run_id, settings, request, on_progress)
-    with exclusive(database, f"{stream.key}@{account}#{request.exclusive_part}"):
+    names = [f"{stream.key}@{account}#{request.exclusive_part}"]
+    if run.reads_everything:
+        # A stream has one scan at a time, whatever the lane: they would share what was seen and where it goes on.
+        names.append(f"{stream.key}@{account}#scan")
+    with exclusive(database, *names):
         return run.go()
 
 
 @contextmanager
-def exclusive(database: Database, name: str) -> Iterator[None]:
-    """Holds a lock for the life of the block; it falls with the connection, so a killed process never leaves it behind.
+def exclusive(database: Database, *names: str) -> Iterator[None]:
+    """Holds locks for the life of the block; what the block stores, it stores only while they stand, see `Database.locks`.
 
     Raises:
-        StreamBusy: Somebody else holds it.
+        StreamBusy: Somebody else holds one of them.
     """
-    with database.connect() as connection:
-        row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]).fetchone()
-        if not (row and row[0]):
-            raise StreamBusy(f"{name}: another run is under way; it will do this work, or try again when it has ended")
-        try:
-            yield
-        finally:
-            connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
+    with database.locks(*names) as are_ours:
+        if not are_ours:
+            raise StreamBusy(f"{names[0]}: another run is under way; it will do this work, or try again when it has ended")
+        yield
 
 
 class _Run:
@@ -155,12 +155,17 @@ class _Run:
         self._started = time.monotonic()
         self._account, self._run_id = account, run_id
 
+    @property
+    def reads_everything(self) -> bool:
+        """Whether this run is a full scan."""
+        return self._request.mode is Mode.FULL or not self._stream.is_windowed
+
     def go(self) -> SyncTotals:
         with self._database.connect() as connection:
             now = clock(connection)
             partitions.ensure_days(connection, "archive", first=now.date())
         try:
-            if self._request.mode is Mode.FULL or not self._stream.is_windowed:
+            if self.reads_everything:
                 self._read_everything()
             else:
                 self._read_windows(now)
@@ -245,8 +250,11 @@ class _Run:
                 self._store(connection, page)
                 if page.next_token is not None:
                     self._ledger.advance(connection, window, page.next_token, until)
-                else:
+                elif page.is_whole:
                     self._confirm(connection, window, until)
+                    return
+                else:
+                    self._leave_open(connection, window)
                     return
             self._report()
         raise ContractError(
@@ -261,6 +269,12 @@ class _Run:
             whole = Window(window.start, end)
             self._ledger.confirm(connection, whole)
             self._totals.windows.append((whole.start, whole.end))
+
+    def _leave_open(self, connection: Connection[Any], window: Window) -> None:
+        """Stored, but not known to be all there is: the next run reads the window anew."""
+        self._ledger.forget(connection, window)
+        self._totals.status = Status.PARTIAL
+        self._totals.stopped_because = f"the vendor could not show all of {window}"
 
     def _read_everything(self) -> None:
         if self._stream.everything is None:
@@ -278,14 +292,14 @@ class _Run:
                 if page.next_token is not None:
                     scan.advance(connection, page.next_token)
                 else:
-                    self._finish_scan(connection, scan)
+                    self._finish_scan(connection, scan, is_whole=page.is_whole)
                     return
             self._report()
         raise ContractError(
             f"{self._stream.key} of {self._account}: the client ended a scan without a last page", account=self._account
         )
 
-    def _finish_scan(self, connection: Connection[Any], scan: Scan) -> None:
+    def _finish_scan(self, connection: Connection[Any], scan: Scan, *, is_whole: bool) -> None:
         started = scan.finish(connection)
         if self._stream.deletes.found_by is Deletes.ABSENT:
             outcome = scan.bury_absent(connection, self._stream, run_id=self._run_id, now=clock(connection))
@@ -296,7 +310,8 @@ class _Run:
             origin = self._ledger.open(connection, origin=self._origin(connection, started))
             end = started - self._stream.safety_lag
             if end > origin:
-                self._confirm(connection, Window(origin, end), None)
+                history = Window(origin, end)
+                self._confirm(connection, history, None) if is_whole else self._leave_open(connection, history)
 
     def _check_token(self, page: Page, seen: set[str]) -> None:
         if page.next_token is None:

@@ -56,6 +56,32 @@ def test_a_killed_server_is_unavailable_and_a_started_one_is_used_again(postgres
         assert connection.execute("select 1").fetchone() == (1,)
 
 
+def test_nothing_is_stored_under_a_lock_that_fell_with_its_server(postgres_server: TestServer, database: Database) -> None:
+    def work_under_a_lock_through_a_crash() -> None:
+        with database.locks("work") as are_ours:
+            assert are_ours
+            with database.transaction() as connection:
+                connection.execute("select 1")
+            postgres_server.kill()
+            postgres_server.start()
+            with database.transaction() as connection:
+                connection.execute("create table public.notes (text text)")
+
+    with pytest.raises(DatabaseUnavailable):
+        work_under_a_lock_through_a_crash()
+    with database.locks("work") as are_ours, database.transaction() as connection:
+        assert are_ours
+        assert connection.execute("select to_regclass('public.notes')").fetchone() == (None,)
+
+
+def test_locks_are_had_all_or_none(database: Database) -> None:
+    with database.locks("one"):
+        with database.locks("two", "one") as are_ours:
+            assert not are_ours
+        with database.locks("two") as are_ours:
+            assert are_ours
+
+
 def test_an_unreachable_server_is_named_without_the_password() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

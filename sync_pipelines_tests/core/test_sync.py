@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +13,16 @@ from sync_pipelines.core import dead_letters, holds, partitions, replay
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.dead_letters import RetryQueue
-from sync_pipelines.core.errors import AuthError, ConfigError, ContractError, RemoteError, StreamBusy, Throttled, TransientError
+from sync_pipelines.core.errors import (
+    AuthError,
+    ConfigError,
+    ContractError,
+    DatabaseUnavailable,
+    RemoteError,
+    StreamBusy,
+    Throttled,
+    TransientError,
+)
 from sync_pipelines.core.maintenance import maintain
 from sync_pipelines.core.resend import resend, retry_due
 from sync_pipelines.core.retention import Retention
@@ -20,6 +31,7 @@ from sync_pipelines.core.sync import Mode, Request, exclusive, sync_stream
 from sync_pipelines.core.totals import Status, SyncTotals
 from sync_pipelines.core.windows import Ledger, Window
 from sync_pipelines_tests.core.toy_stream import NOON, ToyVendor, create_tables, stored, toy_stream, truth
+from sync_pipelines_tests.servers import TestServer
 
 ACCOUNT = "toy/one"
 START = NOON - timedelta(days=1)
@@ -57,6 +69,19 @@ def confirmed(database: Database) -> list[Window]:
         return Ledger(ACCOUNT, "toy/things").confirmed(connection)
 
 
+def crashing(database: Database, server: TestServer, at: int) -> Callable[[int], None]:
+    """The server dies and is back before the page ``at``. It does not wait for the disk, so commits made from now on are lost."""
+    with database.connect() as connection:
+        connection.execute("CHECKPOINT")
+
+    def before_page(served: int) -> None:
+        if served == at:
+            server.kill()
+            server.start()
+
+    return before_page
+
+
 def crash(at: int, error: Exception) -> Any:
     def before_page(served: int) -> None:
         if served == at:
@@ -92,6 +117,31 @@ def test_a_crash_between_pages_resumes_at_the_next_page_and_confirms_only_then(t
     assert stored(things) == truth(vendor)
     assert len(confirmed(things)) == 1
     assert vendor.pages_served - pages_before <= 3  # two left of the broken window, one for what came after it
+
+
+def test_pages_that_the_server_lost_in_a_crash_are_not_confirmed_by_the_pages_after_them(
+    things: Database, vendor: ToyVendor, postgres_server: TestServer
+) -> None:
+    vendor.before_page = crashing(things, postgres_server, at=2)
+    with pytest.raises(DatabaseUnavailable):
+        sync(things, vendor)
+    assert confirmed(things) == []
+    sync(things, vendor)
+    assert stored(things) == truth(vendor)
+
+
+def test_a_window_that_the_vendor_could_not_show_whole_is_stored_and_read_again(things: Database, vendor: ToyVendor) -> None:
+    def in_part(client: ToyVendor, window: Window, token: str | None) -> Iterator[Page]:
+        for page in client.changed(window, token):
+            yield replace(page, is_whole=False)
+
+    totals = sync(things, vendor, replace(toy_stream(), changed=in_part))
+    assert totals.status is Status.PARTIAL
+    assert confirmed(things) == []
+    assert stored(things) == truth(vendor)
+    vendor.put("t-1", minute=-5)
+    assert sync(things, vendor).inserted == 1
+    assert len(confirmed(things)) == 1
 
 
 def test_a_used_up_quota_ends_the_run_cleanly_and_the_next_goes_on(things: Database, vendor: ToyVendor) -> None:
@@ -377,6 +427,29 @@ def test_a_scan_that_broke_off_goes_on_and_counts_once(things: Database, vendor:
     vendor.before_page = lambda _: None
     assert full(things, vendor).deleted == 0
     assert full(things, vendor).deleted == 1
+
+
+def test_a_scan_whose_notes_were_lost_in_a_crash_buries_nobody(
+    things: Database, vendor: ToyVendor, postgres_server: TestServer
+) -> None:
+    hasty = toy_stream(is_windowed=False, deletes=replace(ABSENT, confirmations=1))
+    sync(things, vendor, hasty)
+    vendor.before_page = crashing(things, postgres_server, at=vendor.pages_served + 1)
+    with pytest.raises(DatabaseUnavailable):
+        sync(things, vendor, hasty)
+    assert sync(things, vendor, hasty).deleted == 0
+    assert stored(things) == truth(vendor)
+
+
+def test_a_stream_has_one_scan_at_a_time_whatever_the_lane(things: Database, vendor: ToyVendor) -> None:
+    def begin_another(served: int) -> None:
+        if served == 1:
+            with pytest.raises(StreamBusy):
+                sync(things, vendor, request=Request(mode=Mode.FULL, lane=Lane.BACKFILL))
+
+    vendor.before_page = begin_another
+    sync(things, vendor, request=Request(mode=Mode.FULL, start=START))
+    assert stored(things) == truth(vendor)
 
 
 def test_the_brake_holds_a_mass_deletion_until_a_person_confirms_it(things: Database, vendor: ToyVendor) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import msgspec
 import zstandard
 
-from sync_pipelines.core.errors import AuthError, DataError, RemoteError, Throttled
+from sync_pipelines.core.errors import AuthError, DatabaseUnavailable, DataError, RemoteError, Throttled
 from sync_pipelines.core.stream import Page, Reconciling, Stream, Sweep
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.sendcloud import mapping, matching, personal, tables
@@ -32,6 +32,9 @@ MOST_SHOWN = 32 * 2**20
 
 _BY_AGE = "pk"
 """Sort order under which orders that appear while we page come last, not on pages already read."""
+
+_INSTEAD, _FOR_NOW = "v2", "v2 for now"
+"""Steps of reading v2: because the account may not use v3, or because v3 is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ class Position:
         return cls(step, cursor or None)
 
 
-Lists = dict[str, Callable[[str | None], Iterator[Page]]]
+List = Callable[[str | None], Iterator[Page]]
+
+Lists = dict[str, List]
 """Lists to read one after the other, by step; each starts at a cursor and yields pages whose token is a bare cursor."""
 
 
@@ -69,22 +74,19 @@ def changed_orders(client: SendCloudClient, window: Window, token: str | None) -
         "created": lambda cursor: shown.keep(_pages(client.orders(cursor=cursor, created=days, sort=_BY_AGE), mapping.V3)),
         "shipments": lambda cursor: _hinted(_orders_of_shipments(client, window, cursor, shown)),
     }
-    v2: Lists = {"v2": lambda cursor: _v2_pages(client, window, cursor)}
-    return _v3_or_v2(v3, v2, token)
+    return _v3_or_v2(v3, lambda cursor: _v2_pages(client, window, cursor), token)
 
 
 def all_orders(client: SendCloudClient, token: str | None) -> Iterator[Page]:
     """Every order the vendor still lists."""
     v3: Lists = {"all": lambda cursor: _pages(client.orders(cursor=cursor, sort=_BY_AGE), mapping.V3)}
-    v2: Lists = {"v2": lambda cursor: _v2_pages(client, None, cursor)}
-    return _v3_or_v2(v3, v2, token)
+    return _v3_or_v2(v3, lambda cursor: _v2_pages(client, None, cursor), token)
 
 
 def newest_orders(client: SendCloudClient) -> Page:
     """The last 100 orders that reached SendCloud."""
     v3: Lists = {"newest": lambda cursor: _pages(client.orders(cursor=cursor, sort=f"-{_BY_AGE}"), mapping.V3)}
-    v2: Lists = {"v2": lambda cursor: _v2_pages(client, None, cursor)}
-    return next(_v3_or_v2(v3, v2, None))
+    return next(_v3_or_v2(v3, lambda cursor: _v2_pages(client, None, cursor), None))
 
 
 def one_order(client: SendCloudClient, key: str) -> Page:
@@ -100,8 +102,7 @@ def changed_parcels(client: SendCloudClient, window: Window, token: str | None) 
             client.shipments(cursor=cursor, updated_after=window.start, updated_before=window.end), mapping.V3_SHIPMENTS
         )
     }
-    v2: Lists = {"v2": lambda cursor: _v2_pages(client, window, cursor)}
-    return _v3_or_v2(v3, v2, token)
+    return _v3_or_v2(v3, lambda cursor: _v2_pages(client, window, cursor), token, v2_has_all=True)
 
 
 def one_parcel(client: SendCloudClient, key: str) -> Page:
@@ -111,24 +112,34 @@ def one_parcel(client: SendCloudClient, key: str) -> Page:
     return Page(msgspec.json.encode({"parcels": parcels}), mapping.V2, "GET /v2/parcels/{id}")
 
 
-def _v3_or_v2(v3: Lists, v2: Lists, token: str | None) -> Iterator[Page]:
-    """Reads the v3 lists; if v3 is refused or stays down, the v2 lists from their start. If those fail too, v3's error counts."""
-    if token is not None and Position.parse(token, "").step in v2:
-        yield from _in_turn(v2, token)
+def _v3_or_v2(v3: Lists, v2: List, token: str | None, *, v2_has_all: bool = False) -> Iterator[Page]:
+    """Reads the v3 lists; if v3 is refused or stays down, v2's list from its start. If that fails too, v3's error counts.
+
+    v2 knows an order only by its parcels. While v3 is down, what v2 shows is therefore stored but not taken for all there is; an
+    account that may not use v3 will never be shown more. That our own database went away says nothing about v3.
+    """
+    step = Position.parse(token, "").step
+    if step in {_INSTEAD, _FOR_NOW}:
+        yield from _stand_in(v2, step, token, has_all=v2_has_all)
         return
     try:
         yield from _in_turn(v3, token)
-    except Throttled:
+    except (Throttled, DatabaseUnavailable):
         raise
     except RemoteError as error:
         log.warning("SendCloud v3 cannot be read (%s, HTTP %s); reading v2 instead", type(error).__name__, error.status)
-        fallback = _in_turn(v2, None)
+        fallback = _stand_in(v2, _INSTEAD if isinstance(error, AuthError) else _FOR_NOW, None, has_all=v2_has_all)
         try:
             page = next(fallback)
         except RemoteError:
             raise error from None
         yield page
         yield from fallback
+
+
+def _stand_in(v2: List, step: str, token: str | None, *, has_all: bool) -> Iterator[Page]:
+    for page in _in_turn({step: v2}, token):
+        yield replace(page, is_whole=has_all or step == _INSTEAD)
 
 
 def _in_turn(lists: Lists, token: str | None) -> Iterator[Page]:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
+from sync_pipelines.core.errors import DatabaseUnavailable
 from sync_pipelines.core.replay import replay
 from sync_pipelines.core.sync import Mode, Request
-from sync_pipelines.core.totals import SyncTotals
-from sync_pipelines.vendors.sendcloud.streams import orders
+from sync_pipelines.core.totals import Status, SyncTotals
+from sync_pipelines.core.windows import Window
+from sync_pipelines.vendors.sendcloud.streams import changed_orders, orders
+from sync_pipelines_tests.vendors.sendcloud.conftest import KEYS, connect
 from sync_pipelines_tests.vendors.sendcloud.worlds import ACCOUNT, Shop
 
 FULL = Request(mode=Mode.FULL)
+START = datetime.now(UTC) - timedelta(days=45)
 FOLLOWING = (
     *("parcel_status", "parcel_wms_status", "wms_status", "parcel_version"),
     *("tracking_number", "tracking_url", "carrier", "shipping_service", "shipping_method"),
@@ -24,7 +32,7 @@ FOLLOWING = (
 
 def sync(shop: Shop) -> SyncTotals:
     """What is new, from before the first order on."""
-    return shop.sync(request=Request(start=datetime.now(UTC) - timedelta(days=45)))
+    return shop.sync(request=Request(start=START))
 
 
 def v3_is_down(shop: Shop, kind: str = "forbidden") -> None:
@@ -89,6 +97,35 @@ def test_a_v3_that_stays_down_is_a_v3_that_is_refused(shop: Shop, kind: str, mon
     v3_is_down(shop, kind)
     sync(shop)
     assert {source for *_, source in rows(shop)} == {"v2"}
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_what_was_read_while_v3_was_down_is_read_again_when_it_is_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, *, is_full: bool
+) -> None:
+    monkeypatch.setattr("sync_pipelines.core.http.time.sleep", lambda _: None)
+    v3_is_down(shop, "status")
+    totals = shop.sync(request=replace(FULL, start=START)) if is_full else sync(shop)
+    assert totals.status is Status.PARTIAL
+    v3_is_back(shop)
+    assert shop.stored() != shop.truth()
+    assert sync(shop).status is Status.COMPLETE
+    assert shop.stored() == shop.truth()
+
+
+class WithoutDatabase(httpx.BasicAuth):
+    """Credentials from a database that goes away for as long as v3 is read."""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if "/v3/" in request.url.path:
+            raise DatabaseUnavailable("our own database is away")
+        yield from super().auth_flow(request)
+
+
+def test_our_own_database_being_away_is_no_reason_to_read_v2(shop: Shop) -> None:
+    client = connect(shop.sandbox, auth=WithoutDatabase(*KEYS))
+    with closing(client.http), pytest.raises(DatabaseUnavailable):
+        list(changed_orders(client, Window(START, datetime.now(UTC)), None))
 
 
 def test_going_back_and_forth_never_doubles_an_order(shop: Shop) -> None:
