@@ -81,6 +81,7 @@ def stream_asset(vendor: Vendor, stream: Stream[Any]) -> AssetsDefinition:
     )
     def table(context: AssetExecutionContext, config: SyncConfig, engine: Engine) -> MaterializeResult:  # type: ignore[type-arg]  # Dagster wants it bare
         account, day = partitions.split_key(stream, context.partition_key)
+        _tag_run(context, stream, account)
         request = requested(stream, config, day, is_backfill=tags.BACKFILL in context.run.tags)
         totals = run_stream(vendor, stream, account, request, engine, context)
         if stream.is_windowed:
@@ -98,6 +99,15 @@ def stream_asset(vendor: Vendor, stream: Stream[Any]) -> AssetsDefinition:
         )
 
     return table
+
+
+def _tag_run(context: AssetExecutionContext, stream: Stream[Any], account: str) -> None:
+    """Gives a run that was launched in the UI the tags by which the page and the alerts know whose it is."""
+    found = {tags.ACCOUNT: account}
+    if context.run.asset_selection == {context.asset_key}:
+        found[tags.STREAM] = stream.key
+    if not found.keys() <= context.run.tags.keys():
+        context.instance.add_run_tags(context.run.run_id, found)
 
 
 def requested(stream: Stream[Any], config: SyncConfig, day: Any, *, is_backfill: bool) -> Request:

@@ -27,6 +27,9 @@ RUNS_OF_A_JOB = 8
 """How far back the newest runs of a job are searched, for each account that it works for; windows and materializations remember
 older successes."""
 
+BY_HAND = "__ASSET_JOB"
+"""Dagster's name for the job of assets that are launched or backfilled in its UI."""
+
 ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 
 LOOK_BACK = timedelta(days=3)

@@ -43,6 +43,9 @@ MOST_DAYS = 366
 
 SHOWN_RUNS = 50
 
+LAUNCHES_BY_HAND = (dagster_tables.BY_HAND, 6)
+"""How far back runs that somebody launched in Dagster's UI are searched: as if so many accounts shared a job."""
+
 BEATING_WITHIN = timedelta(minutes=2)
 """Dagster's daemons report every 30 seconds."""
 
@@ -91,8 +94,11 @@ def read_history(database: Database, watched: Watched, of: WatchedStream, *, day
         account, stream = of.subject
         found = ledgers.volumes(connection, since, account=account, stream=stream).get(of.subject, [])
         accounts = sum(other.job == of.job for other in watched.streams)
+        jobs = [(of.job, accounts), LAUNCHES_BY_HAND]
         runs = [
-            run for run in dagster_tables.newest_runs(connection, [(of.job, accounts)], each=SHOWN_RUNS) if run.account == account
+            run
+            for run in dagster_tables.newest_runs(connection, jobs, each=SHOWN_RUNS)
+            if run.account == account and (run.job == of.job or run.stream == stream)
         ]
     return History(
         stream=stream,
@@ -155,7 +161,8 @@ def _streams_and_jobs(
     tables = {item.stream.key: item.stream.table for item in watched.streams}
     rows = ledgers.rows_of(connection, tables, subjects, exactly=count_exactly)
     runs: dict[tuple[str, str], list[Run]] = {}
-    for run in dagster_tables.newest_runs(connection, Counter(item.job for item in watched.streams).items()):
+    accounts = Counter(item.job for item in watched.streams)
+    for run in dagster_tables.newest_runs(connection, [*accounts.items(), LAUNCHES_BY_HAND]):
         if run.account and run.stream:
             runs.setdefault((run.account, run.stream), []).append(run)
     snapshots = [(item.stream.key, item.account) for item in watched.streams if not item.stream.is_windowed]

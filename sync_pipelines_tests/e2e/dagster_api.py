@@ -21,8 +21,13 @@ query ($key: AssetKeyInput!) {
     runId partition metadataEntries { label ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue } }
   } } }
   assetNodeOrError(assetKey: $key) { ... on AssetNode { assetChecksOrError { ... on AssetChecks { checks {
-    name executionForLatestMaterialization { status evaluation { success } }
+    name
   } } } } }
+}
+"""
+CHECK = """
+query ($key: AssetKeyInput!, $name: String!) {
+  assetCheckExecutions(assetKey: $key, checkName: $name, limit: 20) { evaluation { success } }
 }
 """
 LAUNCH = """
@@ -84,13 +89,15 @@ class DagsterApi:
 
     def asset(self, *path: str) -> tuple[list[dict[str, Any]], dict[str, bool]]:
         """Materializations with their numeric metadata, newest first, and the latest result of each check."""
-        data = self.ask(ASSET, key={"path": list(path)})
-        checks = data["assetNodeOrError"]["assetChecksOrError"].get("checks", [])
-        results = {
-            check["name"]: check["executionForLatestMaterialization"]["evaluation"]["success"]
-            for check in checks
-            if check["executionForLatestMaterialization"] and check["executionForLatestMaterialization"]["evaluation"]
-        }
+        key = {"path": list(path)}
+        data = self.ask(ASSET, key=key)
+        results = {}
+        for check in data["assetNodeOrError"]["assetChecksOrError"].get("checks", []):
+            # Of runs side by side the last one to start need not be the last one to materialize; what is evaluated counts.
+            executions = self.ask(CHECK, key=key, name=check["name"])["assetCheckExecutions"]
+            evaluated = [one["evaluation"] for one in executions if one["evaluation"]]
+            if evaluated:
+                results[check["name"]] = evaluated[0]["success"]
         return data["assetOrError"]["assetMaterializations"], results
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = 120) -> None:

@@ -73,6 +73,16 @@ def test_a_fault_shows_as_soon_as_its_run_has_ended(database: Database, house: H
     assert of(read_status(database, house.seen), *ORDERS).health is Health.OK
 
 
+def test_a_fault_of_a_run_that_was_launched_by_hand_is_its_streams(database: Database, house: House) -> None:
+    orders_run(house, ago=10 * MINUTE)
+    failed = house.run("__ASSET_JOB", "FAILURE", ago=MINUTE, account=ORDERS[0], stream=ORDERS[1])
+    status = read_status(database, house.seen)
+    assert of(status, *ORDERS).health is Health.FAILING
+    assert [(run.run_id, run.stream) for run in status.faults] == [(failed, ORDERS[1])]
+    [item] = [item for item in house.seen.streams if item.subject == ORDERS]
+    assert next(run.run_id for run in read_history(database, house.seen, item, days=7).runs) == failed
+
+
 def test_a_run_of_any_job_that_failed_is_listed(database: Database, house: House) -> None:
     house.run("suppliers_requests", "FAILURE", ago=MINUTE, account="bigbuy/main")
     house.run("suppliers_requests", "FAILURE", ago=8 * DAY, account="bigbuy/main")

@@ -73,7 +73,8 @@ def _of_work(failing: list[FailingRuns]) -> list[FailingRuns]:
 
 
 def _subject(failing: FailingRuns) -> str:
-    return f"{failing.subject} of {failing.account}" if failing.account else failing.subject
+    subject = "launched by hand" if failing.subject == dagster_tables.BY_HAND else failing.subject
+    return f"{subject} of {failing.account}" if failing.account else subject
 
 
 def _before(failing: FailingRuns) -> str:

@@ -158,7 +158,7 @@ def partition_trouble(look: Look) -> Iterator[Finding]:
     tomorrow = (look.now.astimezone(UTC) + timedelta(days=1)).date()
     if look.now - look.started_at < timedelta(minutes=15):
         return
-    for table in ("archive", "tasks_done"):
+    for table in ("archive", "deliveries", "tasks_done"):
         days = existing_days(look.connection, table)
         if days and max(days) < tomorrow - timedelta(days=1):
             yield Finding(f"sync.{table}", f"sync.{table} has no partition for today, the last one is for {max(days)}")

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from sync_pipelines.overview.dagster_tables import BY_HAND
 from sync_pipelines.overview.models import Alerts, DayVolume, Health, History, Queues, Quota, Status, StreamState
 from sync_pipelines.service.page import drawing
 
@@ -106,6 +107,11 @@ def percent(share: float | None) -> str:
     return "100 %" if share == 1 else f"{min(share * 100, 99.9):.3g} %"
 
 
+def job(name: str) -> str:
+    """A job as people know it; what is launched in Dagster's UI has only a name of Dagster's own."""
+    return "launched by hand" if name == BY_HAND else name
+
+
 def moment(value: datetime | None, now: datetime) -> Markup:
     """An instant as its distance from now; the exact time is shown on hover."""
     if value is None:
@@ -172,7 +178,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"span": span, "number": number, "percent": percent}
+    found.filters |= {"span": span, "number": number, "percent": percent, "job": job}
     found.globals |= {"moment": moment, "draw": drawing, "asset": _asset}
     return found
 

@@ -1,6 +1,6 @@
 """Thousands of requests that nobody would send by hand: no 5xx, nothing stored, nothing leaked, and answers as documented.
 
-``SYNC_PIPELINES_CASES`` sets how many for each address; some 10,000 in all with 1,700.
+``SYNC_PIPELINES_CASES`` sets how many for each address, well-formed and malformed ones apart; more than 10,000 in all with 1,100.
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from starlette.testclient import TestClient
 
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.references import Reference
 from sync_pipelines.service.app import create_app
 from sync_pipelines.service.intake import Intake
+from sync_pipelines.vendors.grand_shooting import webhooks as grand_shooting
+from sync_pipelines.vendors.grand_shooting.settings import Settings as GrandShooting
+from sync_pipelines.vendors.sendcloud import webhooks as sendcloud
+from sync_pipelines.vendors.sendcloud.settings import Settings as SendCloud
 from sync_pipelines_tests.overview.history import fill
 from sync_pipelines_tests.overview.house import House
 from sync_pipelines_tests.service.toy_service import ACCOUNTS, WEBHOOKS
@@ -34,13 +39,31 @@ LIMITS = settings(
     suppress_health_check=list(HealthCheck),
 )
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-PRIVATE = ("private payload", "private words", "private request", "Traceback", "psycopg", "postgresql://", "site-packages")
+PRIVATE = (
+    "an-invented-key",
+    "present-key",
+    "private payload",
+    "private words",
+    "private request",
+    "Traceback",
+    "psycopg",
+    "postgresql://",
+    "site-packages",
+)
+
+ROUTES = (*WEBHOOKS, *sendcloud.WEBHOOKS, *grand_shooting.WEBHOOKS)
+KEY = Reference("an-invented-key-of-an-account")
+SHOPS = {
+    **ACCOUNTS,
+    "sendcloud/main": SendCloud(webhook_keys=[KEY]),
+    "grand_shooting/main": GrandShooting(account_id=12, webhook_key=KEY),
+}
 
 INTAKE: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "the intake as anybody may call it", "version": "1"},
     "paths": {
-        f"/webhooks/{route}/{{account}}": {
+        route.path: {
             "post": {
                 "parameters": [
                     {
@@ -51,12 +74,13 @@ INTAKE: dict[str, Any] = {
                     },
                     {"name": "key", "in": "query", "schema": {"type": "string"}},
                     {"name": "toy-signature", "in": "header", "schema": {"type": "string"}},
+                    {"name": "sendcloud-signature", "in": "header", "schema": {"type": "string"}},
                 ],
                 "requestBody": {"content": {kind: {"schema": {}} for kind in ("application/json", "text/plain")}},
                 "responses": {code: {"description": "a line of text"} for code in ("400", "401", "404", "405", "413")},
             }
         }
-        for route in ("toy", "toy-signed")
+        for route in ROUTES
     },
 }
 
@@ -95,6 +119,7 @@ def send_cases(page: TestClient, schema: Any, checks: list[Any]) -> int:
                     case.validate_response(answer, checks=checks)
 
             try_out()
+    print(f"{count} cases")
     return count
 
 
@@ -109,7 +134,7 @@ def test_the_json_interface_answers_any_request_as_documented(open_page: Callabl
 
 def test_the_intake_stores_nothing_that_is_not_genuine(database_url: str) -> None:
     database = Database(database_url, max_connections=4)
-    intake = Intake(database, WEBHOOKS, ACCOUNTS.get)
+    intake = Intake(database, ROUTES, SHOPS.get)
     before = stored(database_url)
     with TestClient(intake.before(create_app(database, parts=[intake.running])), base_url="http://127.0.0.1:8787") as service:
         assert send_cases(service, schemathesis.openapi.from_dict(INTAKE), [not_a_server_error]) >= CASES
