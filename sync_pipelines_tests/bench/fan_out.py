@@ -1,8 +1,9 @@
-"""How fast the fan-out is: ``python -m sync_pipelines_tests.bench.fan_out drain|memory|initialise|busy|lag [references]``.
+"""How fast the fan-out is: ``python -m sync_pipelines_tests.bench.fan_out BENCH [references]``.
 
 ``drain``: a look-alike without quota in a process of its own: references a second, and what each process spends on one.
-``memory``: the drain's memory while a million tasks wait. ``initialise``: within the quota, killed twice on the way.
-``busy``: from a webhook's task to the secondary while changes never stop. ``lag``: healthy links beside sick ones.
+``memory``: the drain's memory while a million tasks wait. ``initialise``: within the quota, killed twice on the way;
+``undisturbed``: the same without the kills. ``busy``: from a webhook's task to the secondary while changes never stop.
+``lag``: healthy links beside sick ones.
 """
 
 from __future__ import annotations
@@ -181,25 +182,37 @@ def busy(references: int) -> None:
 
 def initialise(references: int) -> None:
     """Initialises an empty secondary within its quota, by drains of which two are killed on the way."""
+    _initialise(references, shares=(0.3, 0.6, 1.0))
+
+
+def undisturbed(references: int) -> None:
+    """The same by one drain that lives to the end."""
+    _initialise(references, shares=(1.0,))
+
+
+def _initialise(references: int, shares: Sequence[float]) -> None:
+    """One drain for each share of the references; once so many are written it is killed."""
     with _world(references, unlimited=False) as world:
         with connect(world.context("grand_shooting/paris", Lane.BACKFILL)) as client:
             plan = make_plan(world.database, world.links["paris"], client)
         with world.database.transaction() as connection:
             start_plan(connection, plan, confirmed=None, run_id="bench")
-        started = time.monotonic()
-        for share in (0.3, 0.6):
+        started, starting = time.monotonic(), 0.0
+        for share in shares:
+            begun, before = time.monotonic(), _written(world)
             with _drain_process(world) as process:
+                while _written(world) == before:
+                    process.wait_a_moment()
+                starting += time.monotonic() - begun
                 while _written(world) < references * share:
                     process.wait_a_moment()
-        with _drain_process(world) as process:
-            while _written(world) < references:
-                process.wait_a_moment()
-            seconds = time.monotonic() - started
+                seconds = time.monotonic() - started
         floor = references / PER_CALL / CALLS_PER_SECOND
         refused = sum(entry["throttled"] for entry in world.control.log())
         world.expect("paris")
         print(
-            f"initialise, two kills: {references} in {seconds:.1f} s, floor {floor:.1f} s: {seconds / floor:.3f}; {refused} refused"
+            f"initialise, {len(shares) - 1} kills: {references} in {seconds:.1f} s, floor {floor:.1f} s: {seconds / floor:.3f}; "
+            f"{starting:.1f} s of it until a drain's first references were written; {refused} refused"
         )
 
 
@@ -262,6 +275,6 @@ def _written(world: FanOutWorld) -> int:
 
 
 if __name__ == "__main__":
-    sizes = {drain: 50_000, memory: 1_000_000, initialise: 50_000, busy: 2_400, lag: 2_000}
+    sizes = {drain: 50_000, memory: 1_000_000, initialise: 50_000, undisturbed: 50_000, busy: 2_400, lag: 2_000}
     chosen = {bench.__name__: bench for bench in sizes}[sys.argv[1]]
     chosen(int(sys.argv[2]) if len(sys.argv) > 2 else sizes[chosen])
