@@ -31,9 +31,12 @@ KILOGRAMS = {
 
 
 class Payload(BaseModel):
-    """Base of all payload models: unknown fields are ignored, numbers are accepted where text is expected."""
+    """Base of all payload models: unknown fields are ignored, numbers are accepted where text is expected.
 
-    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
+    A model's validator is built when it is first used; building all of them would cost each command a tenth of a second.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True, coerce_numbers_to_str=True)
 
     @classmethod
     def parse(cls: type[M], raw: bytes) -> M:
