@@ -186,6 +186,29 @@ class LinkStatus(_Answer):
     days: list[LinkDay] = Field(description="The last 30 days, oldest first, today included")
 
 
+class Credential(_Answer):
+    """A credential that ends some day."""
+
+    what: str
+    made_on: date
+    ends_on: date
+    days_left: int = Field(description="Until it ends; negative once it has")
+
+
+class Tenant(_Answer):
+    """One seller tenant: what the view ``amazon.sync_state`` says of it."""
+
+    tenant: str = Field(description="vendor/name")
+    last_updated_after: datetime | None = Field(description="Where the next poll begins: the end of what is confirmed")
+    last_polled_at: datetime | None
+    last_success_at: datetime | None
+    last_error: str | None = Field(description="Of the last poll, if it failed")
+    failing_since: datetime | None
+    orders: int | None = Field(description="Living orders; null on the page, where large tables are not counted")
+    order_items: int | None = Field(description="Their lines, likewise")
+    credentials: list[Credential] = Field(description="Those whose dates the settings tell")
+
+
 class DagsterState(_Answer):
     """Dagster itself."""
 
@@ -207,6 +230,7 @@ class Status(_Answer):
     streams: list[StreamState]
     budgets: list[Quota]
     links: list[LinkStatus]
+    tenants: list[Tenant]
     jobs: list[JobState]
     faults: list[RunState] = Field(description="The newest failed runs of seven days, of any job")
     open_alerts: int

@@ -33,6 +33,7 @@ from sync_pipelines.overview.models import (
     RunState,
     Status,
     StreamState,
+    Tenant,
 )
 from sync_pipelines.overview.volumes import filled, summed
 from sync_pipelines.overview.watched import Watched, WatchedStream
@@ -66,6 +67,7 @@ def read_status(database: Database, watched: Watched, *, count_exactly: bool = F
     with _reading(database, is_bounded=not count_exactly) as (connection, now):
         streams, jobs = _streams_and_jobs(connection, watched, now, count_exactly=count_exactly)
         links = _links(connection, watched, now)
+        tenants = _tenants(connection, watched, now, is_counted=count_exactly)
         dagster = _dagster(connection, watched, now)
         faults = [run_state(run, watched) for run in dagster_tables.failed_runs(connection)]
         alerts = ledgers.open_alert_count(connection)
@@ -81,6 +83,7 @@ def read_status(database: Database, watched: Watched, *, count_exactly: bool = F
         streams=streams,
         budgets=quotas,
         links=links,
+        tenants=tenants,
         jobs=jobs,
         faults=faults,
         open_alerts=alerts,
@@ -245,6 +248,15 @@ def _links(connection: Connection[Any], watched: Watched, now: datetime) -> list
             )
         )
     return found
+
+
+def _tenants(connection: Connection[Any], watched: Watched, now: datetime, *, is_counted: bool) -> list[Tenant]:
+    accounts = {item.account: item.settings for item in watched.streams}
+    return [
+        Tenant.model_validate(asdict(state))
+        for module in modules("tenants")
+        for state in module.tenant_states(connection, accounts, now.date(), is_counted=is_counted)
+    ]
 
 
 def _dagster(connection: Connection[Any], watched: Watched, now: datetime) -> DagsterState:

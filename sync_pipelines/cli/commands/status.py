@@ -55,9 +55,24 @@ def _show(found: Status) -> None:
         heads = {
             "account": "account",
             "bucket": "quota",
+            "calls_left": "left",
             "used": "used",
             "limit": "of",
             "period_s": "per s",
             "full_at": "all back at",
         }
         output.rows([item.model_dump() for item in found.budgets], heads, title="Quota")
+    if found.tenants:
+        heads = {
+            "tenant": "tenant",
+            "last_updated_after": "read up to",
+            "last_polled_at": "last poll",
+            "last_success_at": "last success",
+            "orders": "orders",
+            "order_items": "lines",
+            "ends": "ends",
+            "last_error": "last error",
+        }
+        ends = (", ".join(f"{one.what} in {one.days_left} days" for one in item.credentials) for item in found.tenants)
+        tenants = [item.model_dump() | {"ends": text or None} for item, text in zip(found.tenants, ends, strict=True)]
+        output.rows(tenants, heads, title="Tenants")

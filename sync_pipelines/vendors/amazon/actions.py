@@ -1,4 +1,4 @@
-"""Work on Amazon's rows beside the five-minute beat: missing lines, sweeps within the quota, states and warnings."""
+"""Work on Amazon's rows beside the five-minute beat: missing lines, sweeps within the quota, warnings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
 from sync_pipelines.core.budget import Lane, read_budgets
 from sync_pipelines.core.db import Database, clock
@@ -22,12 +21,15 @@ from sync_pipelines.vendors.amazon.client import PAGE_SIZE
 from sync_pipelines.vendors.amazon.completeness import incomplete_orders
 from sync_pipelines.vendors.amazon.settings import OrdersApi, Settings
 from sync_pipelines.vendors.amazon.streams import orders
+from sync_pipelines.vendors.amazon.tenants import credential_ages
 from sync_pipelines.vendors.amazon.vendor import Reader
 
-SECRET_LIFE = timedelta(days=180)
-"""A client secret ends after so long (facts §2.1)."""
-AUTHORIZATION_LIFE = timedelta(days=365)
 WARN_AHEAD = timedelta(days=14)
+_ENDS = {
+    "client_secret": ("secret_ends", "rotate the client secret and set settings.secret_created_on"),
+    "authorization": ("authorization_ends", "let the seller authorize again and set settings.authorized_on"),
+}
+"""Kind of the concern and what to do, by credential."""
 ERROR_STANDS = timedelta(minutes=30)
 QUIET = timedelta(hours=6)
 QUIET_USUAL = 3
@@ -188,13 +190,7 @@ def _affordable(reader: Reader, database: Database, account: str) -> int:
     return max(0, int(reports.get(listing, spec.burst) - spec.floor(Lane.BACKFILL)))
 
 
-# -- states and concerns ------------------------------------------------------------------------------------------------------
-
-
-def sync_states(database: Database) -> list[dict[str, Any]]:
-    """The rows of ``amazon.sync_state``, for ``status --json``."""
-    with database.connect() as connection:
-        return connection.cursor(row_factory=dict_row).execute("SELECT * FROM amazon.sync_state ORDER BY tenant").fetchall()
+# -- concerns ---------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -260,36 +256,9 @@ def _unusual_quiet(connection: Connection[Any], account: str, now: datetime) -> 
 def _ages(account: str, settings: Settings, today: date) -> list[Concern]:
     """Credentials that end within `WARN_AHEAD`, or have ended."""
     found = []
-    for kind, made_on, life, fix in (
-        ("secret_ends", settings.secret_created_on, SECRET_LIFE, "rotate the client secret and set settings.secret_created_on"),
-        (
-            "authorization_ends",
-            settings.authorized_on,
-            AUTHORIZATION_LIFE,
-            "let the seller authorize again and set settings.authorized_on",
-        ),
-    ):
-        if made_on is not None and today >= made_on + life - WARN_AHEAD:
-            ends = made_on + life
-            since = datetime(ends.year, ends.month, ends.day, tzinfo=UTC)
-            found.append(Concern(account, kind, since, f"{account}: {kind.replace('_', ' ')} on {ends}; {fix}"))
+    for age in credential_ages(settings, today):
+        if age.days_left <= WARN_AHEAD.days:
+            kind, fix = _ENDS[age.what]
+            since = datetime(age.ends_on.year, age.ends_on.month, age.ends_on.day, tzinfo=UTC)
+            found.append(Concern(account, kind, since, f"{account}: {kind.replace('_', ' ')} on {age.ends_on}; {fix}"))
     return found
-
-
-@dataclass(frozen=True)
-class SecretAge:
-    """One credential's remaining life, for the status."""
-
-    what: str
-    made_on: date
-    ends_on: date
-    days_left: int
-
-
-def secret_ages(settings: Settings, *, today: date) -> list[SecretAge]:
-    """Remaining lives of the credentials whose dates the settings tell."""
-    known = (
-        ("client_secret", settings.secret_created_on, SECRET_LIFE),
-        ("authorization", settings.authorized_on, AUTHORIZATION_LIFE),
-    )
-    return [SecretAge(what, made_on, made_on + life, (made_on + life - today).days) for what, made_on, life in known if made_on]

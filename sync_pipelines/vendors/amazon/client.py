@@ -22,6 +22,7 @@ from sync_pipelines.core.http import CallStats, HttpClient, Response
 from sync_pipelines.core.jsons import Json
 from sync_pipelines.vendors.amazon import operations
 from sync_pipelines.vendors.amazon.auth import RestrictedToken
+from sync_pipelines.vendors.amazon.privacy import evidence
 
 USER_AGENT = "sync_pipelines/0.1 (Language=Python)"
 INCLUDED_DATA = ("PROCEEDS", "FULFILLMENT", "PROMOTION", "CANCELLATION")
@@ -273,7 +274,11 @@ class AmazonClient:
     def _get(
         self, http: HttpClient, path: str, operation: str, params: dict[str, Any], *, expect: Collection[int] = ()
     ) -> Response:
-        return http.request("GET", path, params=params or None, buckets=self._buckets(operation), expect=expect)
+        try:
+            return http.request("GET", path, params=params or None, buckets=self._buckets(operation), expect=expect)
+        except ContractError as error:
+            error.body = evidence(error.body)
+            raise
 
     def _buckets(self, operation: str) -> tuple[str, ...]:
         return (operation, *self._pace) if self._budgeted else ()
@@ -317,7 +322,7 @@ class AmazonClient:
 
     def _broken(self, response: Response, what: str) -> ContractError:
         text = f"{self.account}: Amazon's answer {what}"
-        return ContractError(text, account=self.account, status=response.status, body=response.body[:2000])
+        return ContractError(text, account=self.account, status=response.status, body=evidence(response.body)[:2000])
 
 
 def _observe(response: Response, budget: Budget) -> None:

@@ -69,6 +69,16 @@ def deliver(
             outcome[request_id] = _note(connection, request_id, attempts, error)
 
 
+def abandon(database: Database, account: str) -> int:
+    """Gives up what is still to be told of an account that no longer has a webhook; returns how many deliveries."""
+    with database.connect() as connection:
+        return connection.execute(
+            "UPDATE suppliers.webhook_deliveries SET given_up_at = suppliers.now(), error = 'no webhook is configured any more'"
+            " WHERE account = %s AND delivered_at IS NULL AND given_up_at IS NULL",
+            [account],
+        ).rowcount
+
+
 def due_accounts(database: Database) -> set[str]:
     """Accounts with deliveries to be tried now."""
     with database.connect() as connection:

@@ -120,10 +120,12 @@ class OrderAnswer:
     Attributes:
         order: JSON text of the order, or ``None`` if the supplier does not know it.
         tracking: JSON text of its tracking, or ``None`` if there is none yet.
+        track_as: The id by which its tracking is to be asked for together with others'; ``None`` if it came along.
     """
 
     order: bytes | None
     tracking: bytes | None = None
+    track_as: str | None = None
 
 
 class SupplierClient(Protocol):
@@ -141,6 +143,9 @@ class SupplierClient(Protocol):
 
     def order(self, order_id: str | None, reference: str | None) -> OrderAnswer:
         """One supplier order by the supplier's id or our reference."""
+
+    def track(self, order_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """JSON text of the tracking of several orders by `OrderAnswer.track_as`; those that do not move yet are left out."""
 
     def check(self) -> list[CheckItem]:
         """Tries connection and permissions without changing anything."""

@@ -84,6 +84,8 @@ def work_off_requests(context: OpExecutionContext, config: RequestsConfig, engin
     if resolved.settings.completion_webhook:
         sent = completion.deliver(database, account, resolved.settings.completion_webhook)
         context.log.info("completion webhooks: %s", sent or "none due")
+    elif abandoned := completion.abandon(database, account):
+        context.log.warning("%s: %d completion webhooks are given up, as none is configured any more", account, abandoned)
     failed = [number for number, status in touched if status == "failed"]
     if failed:
         raise Failure(f"{account}: requests {failed} failed; suppliers.sync_requests says why", allow_retries=False)
@@ -97,6 +99,36 @@ def work_off_requests(context: OpExecutionContext, config: RequestsConfig, engin
 def suppliers_requests() -> None:
     """See `work_off_requests`."""
     work_off_requests()
+
+
+class RequestConfig(RequestsConfig):
+    """What is asked for."""
+
+    kind: str = Field(description="supplier_api, inventory_update, price_update or order_sync")
+    priority: int = Field(default=0, description="Higher first, within the kind")
+
+
+@op(description="Puts a sync request into the queue; the sensor suppliers_requests_due starts the work.")
+def request_supplier_sync(context: OpExecutionContext, config: RequestConfig, engine: Engine) -> None:
+    """See `requests.request_sync`."""
+    number = _add_request(engine.runtime, config)
+    context.add_output_metadata({"request": number, "account": config.account, "kind": config.kind})
+
+
+def _add_request(opened: Runtime, config: RequestConfig) -> int:
+    if config.account not in opened.account_ids(VENDOR.account_vendors):
+        raise Failure(f"{config.account} is no configured supplier account", allow_retries=False)
+    if config.kind not in set(Kind):
+        raise Failure(f"{config.kind} is none of {', '.join(Kind)}", allow_retries=False)
+    number = requests.request_sync(opened.database, config.account, Kind(config.kind), by="ui", priority=config.priority)
+    assert number is not None  # noqa: S101  # only a request that waits for idleness may not be made
+    return number
+
+
+@job(executor_def=in_process_executor, description="Asks for one kind of sync of one supplier account, as the command does.")
+def suppliers_request() -> None:
+    """See `request_supplier_sync`."""
+    request_supplier_sync()
 
 
 @sensor(
@@ -249,7 +281,7 @@ defs = Definitions.merge(
     vendor_definitions(
         VENDOR,
         assets=[product_scores],
-        jobs=[suppliers_requests, scores_job, suppliers_maintenance, checks_job],
+        jobs=[suppliers_requests, suppliers_request, scores_job, suppliers_maintenance, checks_job],
         schedules=[
             *REQUEST_SCHEDULES.values(),
             suppliers_scores_daily,

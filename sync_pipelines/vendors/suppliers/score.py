@@ -5,7 +5,8 @@ Five parts, each 0 to 1 (or nothing, where there are no data), weighted as in `W
 ``margin``      (net selling price - cost) / net selling price of its best SKU; 0.5 and more is 1.
 ``stock``       share of its SKUs in stock, divided by 1 + sell-outs per SKU in the last 30 days.
 ``stability``   1 - coefficient of variation of its costs in the last 30 days / 0.25.
-``velocity``    v / (v + 0.5), v being pieces sold a day in the last 30 days (orders of other vendors, by SKU or EAN).
+``velocity``    v / (v + 0.5), v being pieces sold a day in the last 30 days (orders of SendCloud and Amazon that were not
+                cancelled, by SKU or EAN).
 ``rating``      (the supplier's rating - 3) / 2.
 
 The score is the weighted mean of the parts that have data; ``quality`` is their share of the weight. The inputs are stored
@@ -31,10 +32,12 @@ INPUTS = ("margin", "skus", "skus_in_stock", "sell_outs", "cost_variation", "sol
 
 SALES = {
     "sendcloud.order_items": "SELECT i.sku, i.ean, i.quantity FROM sendcloud.order_items i JOIN sendcloud.orders o"
-    " USING (account, order_id, integration_id) WHERE o.deleted_at IS NULL"
-    " AND o.version > suppliers.now() - make_interval(days => %s)",
-    "amazon.order_items": "SELECT i.sku, NULL AS ean, i.quantity FROM amazon.order_items i"
-    " WHERE i.deleted_at IS NULL AND i.version > suppliers.now() - make_interval(days => %s)",
+    " USING (account, order_id, integration_id) WHERE i.deleted_at IS NULL AND o.deleted_at IS NULL"
+    " AND o.order_wms_status IS DISTINCT FROM 'cancelled'"
+    " AND coalesce(o.order_created_at, o.version) > suppliers.now() - make_interval(days => %s)",
+    "amazon.order_items": "SELECT i.sku, NULL AS ean, i.quantity FROM amazon.order_items i JOIN amazon.orders o"
+    " USING (account, order_id) WHERE i.deleted_at IS NULL AND o.deleted_at IS NULL AND o.status IS DISTINCT FROM 'CANCELLED'"
+    " AND o.purchased_at > suppliers.now() - make_interval(days => %s)",
 }
 """Where pieces sold are found, if that vendor is installed."""
 

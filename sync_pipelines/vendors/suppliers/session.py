@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,17 @@ from sync_pipelines.core.http import CallStats
 from sync_pipelines.core.stream import Page
 from sync_pipelines.core.vendor import AccountContext
 from sync_pipelines.vendors.suppliers import brake, offers, planner, state
-from sync_pipelines.vendors.suppliers.connector import EVERYTHING, Change, Connector, Feed, Listing, Reach, SupplierClient
+from sync_pipelines.vendors.suppliers.connector import (
+    EVERYTHING,
+    Change,
+    Connector,
+    Feed,
+    Listing,
+    OrderAnswer,
+    Reach,
+    SupplierClient,
+)
+from sync_pipelines.vendors.suppliers.state import OrderRequest
 
 log = logging.getLogger("sync_pipelines.suppliers")
 
@@ -156,27 +166,63 @@ class Session:
         yield Page(EMPTY_CLOSE, self._end, "end of the scan")
 
     def read_orders(self, token: str | None) -> Iterator[Page]:
-        """One page for each supplier order that is followed and due."""
-        last = int(token) if token else 0
-        for request in state.orders_to_ask(self.context.database, self.context.id, after=last):
+        """One page for each supplier order that is followed and due; parcels are asked for bundle by bundle.
+
+        Raises:
+            Throttled: The quota is used up; what was read until then is stored.
+            RemoteError: The parcels of some orders could not be read; those orders are asked for again.
+        """
+        due = state.orders_to_ask(self.context.database, self.context.id, after=int(token) if token else 0)
+        failures: list[RemoteError] = []
+        for start in range(0, len(due), BUNDLED):
+            answers, stopped = self._ask(due[start : start + BUNDLED])
+            moving = self._track([answer.track_as for _, answer in answers if answer.track_as], failures)
+            for request, answer in answers:
+                yield self._order_page(request, answer, moving)
+                if answer.track_as is None or moving is not None:
+                    self._note_order(request, answer)
+            if stopped is not None:
+                raise stopped
+        if failures:
+            raise failures[0]
+        yield Page(EMPTY_CLOSE, self._end, "end of the orders")
+
+    def _ask(self, due: Sequence[OrderRequest]) -> tuple[list[tuple[OrderRequest, OrderAnswer]], Throttled | None]:
+        """What the supplier knows of these orders, as far as the quota goes."""
+        answers: list[tuple[OrderRequest, OrderAnswer]] = []
+        for request in due:
             try:
-                answer = self.client.order(request.order_id, request.reference)
+                answers.append((request, self.client.order(request.order_id, request.reference)))
             except DataError as error:
                 state.give_up_order(self.context.database, self.context.id, request, "Refused", str(error))
-                continue
-            body = msgspec.json.encode(
-                {
-                    "request": request.id,
-                    "order": msgspec.Raw(answer.order or b"null"),
-                    "tracking": msgspec.Raw(answer.tracking or b"null"),
-                }
-            )
-            asked = request.order_id or f"reference {request.reference}"
-            yield Page(body, f"{self.connector.name}/order/{request.id}", f"order {asked}", next_token=str(request.id))
-            state.note_order(
-                self.context.database, self.context.id, request, self.connector, answer, self.context.settings.order_unknown_for
-            )
-        yield Page(EMPTY_CLOSE, self._end, "end of the orders")
+            except Throttled as error:
+                return answers, error
+        return answers, None
+
+    def _track(self, ids: Sequence[str], failures: list[RemoteError]) -> Mapping[str, bytes] | None:
+        """Parcels by order; ``None`` if the supplier refuses to tell."""
+        try:
+            return self.client.track(ids) if ids else {}
+        except DataError as error:
+            log.warning("%s: the parcels of %d orders could not be read: %s", self.context.id, len(ids), error)
+            failures.append(error)
+            return None
+
+    def _order_page(self, request: OrderRequest, answer: OrderAnswer, moving: Mapping[str, bytes] | None) -> Page:
+        tracking = answer.tracking if answer.track_as is None else (moving or {}).get(answer.track_as)
+        body = msgspec.json.encode(
+            {
+                "request": request.id,
+                "order": msgspec.Raw(answer.order or b"null"),
+                "tracking": msgspec.Raw(tracking or b"null"),
+            }
+        )
+        asked = request.order_id or f"reference {request.reference}"
+        return Page(body, f"{self.connector.name}/order/{request.id}", f"order {asked}", next_token=str(request.id))
+
+    def _note_order(self, request: OrderRequest, answer: OrderAnswer) -> None:
+        unknown_for = self.context.settings.order_unknown_for
+        state.note_order(self.context.database, self.context.id, request, self.connector, answer, unknown_for)
 
     @property
     def _end(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sync_pipelines.core.errors import AuthError
 from sync_pipelines.core.http import CallStats, HttpClient
@@ -39,6 +39,11 @@ class SimpleClient:
         """Nothing is known of orders."""
         del order_id, reference
         return OrderAnswer(None)
+
+    def track(self, order_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Tracking comes with the order, if at all."""
+        del order_ids
+        return {}
 
     def check(self) -> list[CheckItem]:
         """Asks for the first page of one feed."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sync_pipelines.core.budget import Lane
-from sync_pipelines.vendors.amazon import actions
+from sync_pipelines.vendors.amazon import actions, tenants
 from sync_pipelines_tests.vendors.amazon.shop import Shop
 
 ACCOUNT = "amazon/alpha"
@@ -81,11 +81,17 @@ def test_a_sweep_reads_only_what_the_quota_can_afford_and_says_so(shop: Shop) ->
 def test_states_tell_what_the_old_endpoint_told(shop: Shop) -> None:
     shop.control.post("generate", tenant="alpha", count=4)
     shop.sync()
-    (state,) = actions.sync_states(shop.database)
-    assert (state["tenant"], state["orders"], state["last_error"]) == (ACCOUNT, 4, None)
-    assert state["order_items"] == len(shop.rows("select 1 from amazon.order_items"))
-    assert state["last_success_at"] >= state["last_polled_at"]
-    assert shop.now() - state["last_updated_after"] < timedelta(minutes=4)
+    accounts = {ACCOUNT: shop.settings(), "amazon/new": shop.settings(), "gazelle/studio": object()}
+    with shop.database.connect() as connection:
+        state, new = tenants.tenant_states(connection, accounts, shop.now().date(), is_counted=True)
+    assert (state.tenant, state.orders, state.last_error) == (ACCOUNT, 4, None)
+    assert state.order_items == len(shop.rows("select 1 from amazon.order_items"))
+    assert state.last_success_at is not None
+    assert state.last_polled_at is not None
+    assert state.last_success_at >= state.last_polled_at
+    assert state.last_updated_after is not None
+    assert shop.now() - state.last_updated_after < timedelta(minutes=4)
+    assert (new.tenant, new.last_polled_at, new.orders) == ("amazon/new", None, None)
 
 
 def test_an_error_that_stands_for_half_an_hour_is_a_warning(shop: Shop) -> None:
@@ -114,10 +120,22 @@ def test_a_tenant_that_usually_sells_and_does_not_is_a_warning(shop: Shop) -> No
     assert actions.concerns(shop.database, ACCOUNT, shop.settings(), now=shop.now() + timedelta(hours=12)) == []
 
 
-@pytest.mark.parametrize(("days", "kinds"), [(150, []), (166, ["secret_ends"]), (200, ["secret_ends"])])
-def test_a_client_secret_is_warned_of_two_weeks_ahead(shop: Shop, days: int, kinds: list[str]) -> None:
-    settings = shop.settings(secret_created_on=(shop.now() - timedelta(days=days)).date(), authorized_on=shop.now().date())
+@pytest.mark.parametrize(
+    ("setting", "what", "days", "kinds"),
+    [
+        ("secret_created_on", "client_secret", 165, []),
+        ("secret_created_on", "client_secret", 166, ["secret_ends"]),
+        ("secret_created_on", "client_secret", 200, ["secret_ends"]),
+        ("authorized_on", "authorization", 350, []),
+        ("authorized_on", "authorization", 351, ["authorization_ends"]),
+    ],
+)
+def test_credentials_that_end_are_warned_of_two_weeks_ahead(
+    shop: Shop, setting: str, what: str, days: int, kinds: list[str]
+) -> None:
+    today = shop.now().date()
+    settings = shop.settings(**{setting: today - timedelta(days=days)})
     found = actions.concerns(shop.database, ACCOUNT, settings, now=shop.now())
     assert [warning.kind for warning in found] == kinds
-    ages = {age.what: age.days_left for age in actions.secret_ages(settings, today=shop.now().date())}
-    assert ages == {"client_secret": 180 - days, "authorization": 365}
+    (age,) = tenants.credential_ages(settings, today)
+    assert (age.what, age.days_left) == (what, {"client_secret": 180, "authorization": 365}[what] - days)

@@ -6,14 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from sync_pipelines.core.budget import Lane
-from sync_pipelines.core.errors import AuthError
+from sync_pipelines.core.budget import Budget, Lane
+from sync_pipelines.core.errors import AuthError, Throttled
 from sync_pipelines.core.stream import ParseContext
 from sync_pipelines.core.sync import Mode, Request
 from sync_pipelines.core.totals import Status
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.amazon import client, mapping
+from sync_pipelines.vendors.amazon.operations import GET_ORDER, PACE, SEARCH_ORDERS, bucket_specs
 from sync_pipelines.vendors.amazon.reader import records
+from sync_pipelines.vendors.amazon.settings import Settings
 from sync_pipelines_tests.vendors.amazon.shop import Shop
 
 VERSIONS = pytest.mark.parametrize("version", ["2026-01-01", "v0"])
@@ -118,6 +120,34 @@ def test_v0_lines_come_from_all_pages_and_pending_ones_get_prices_later(shop: Sh
         shop.settle(orders_api="v0")
     assert shop.stored() == shop.truth()
     assert shop.rows("select 1 from amazon.order_items where item_price is not null limit 1")
+
+
+def test_v0_reads_a_pending_order_again_once_its_status_changes(shop: Shop) -> None:
+    query = (
+        "select o.status, count(i.item_price), count(*) from amazon.orders o join amazon.order_items i using (order_id) group by 1"
+    )
+    while "PENDING" not in {order["order"][1] for order in shop.truth().values()}:
+        shop.control.mutate(1, seed=1, tenant="alpha")
+    shop.settle(orders_api="v0")
+    priced = {status: (prices, lines) for status, prices, lines in shop.rows(query)}
+    assert priced["PENDING"][0] == 0 < priced["PENDING"][1]
+    seed = 0
+    while "PENDING" in {order["order"][1] for order in shop.truth().values()}:
+        shop.control.mutate(1, seed=seed, tenant="alpha")
+        seed += 1
+        assert seed < 500
+    shop.settle(orders_api="v0")
+    assert shop.stored() == shop.truth()
+    assert all(prices == lines for prices, lines in ((row[1], row[2]) for row in shop.rows(query)))
+
+
+def test_two_calls_are_at_least_half_a_second_apart_over_all_processes(shop: Shop) -> None:
+    specs = bucket_specs(Settings(marketplaces=("A13V1IB3VIYZZH",)))
+    one, other = (Budget(shop.database, "amazon/alpha", Lane.LIVE, specs, max_wait_s=0) for _ in range(2))
+    one.settle(one.acquire(SEARCH_ORDERS, PACE))
+    with pytest.raises(Throttled) as refused:
+        other.acquire(GET_ORDER, PACE)
+    assert timedelta(seconds=0.3) < refused.value.retry_at - shop.now() <= timedelta(seconds=0.51)
 
 
 def test_a_late_arrival_is_found_by_the_overlap(shop: Shop) -> None:

@@ -9,6 +9,7 @@ import pytest
 import zstandard
 
 from sync_pipelines.core import dead_letters
+from sync_pipelines.core.errors import ContractError
 from sync_pipelines.vendors.amazon.retention import erase_persons
 from sync_pipelines_tests.vendors.amazon.shop import Shop
 
@@ -102,6 +103,17 @@ def test_switched_off_personal_data_is_erased_at_once(shop: Shop) -> None:
     shop.control.post("generate", tenant="alpha", count=5)
     shop.sync(personal_data=True)
     assert erase_persons(shop.database, ACCOUNT, shop.settings(), now=shop.now()).orders == 5
+    assert found(shop) == []
+
+
+@VERSIONS
+def test_no_person_is_in_the_letter_that_keeps_a_broken_answer(shop: Shop, version: str) -> None:
+    cut = '{"orders": [{"recipient": {"deliveryAddress": {"city": "Sampletown"}}}, {"buyer"'
+    shop.control.faults({"kind": "status", "status": 200, "body": cut, "path": "/orders/", "times": None})
+    with pytest.raises(ContractError):
+        shop.sync(orders_api=version, personal_data=True)
+    ((cause, payload),) = shop.rows("select cause, payload from sync.dead_letters")
+    assert (cause, bytes(payload)) == ("ContractError", b"")
     assert found(shop) == []
 
 

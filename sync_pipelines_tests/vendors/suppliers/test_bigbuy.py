@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.errors import DataError
 from sync_pipelines.vendors.suppliers.bigbuy.connector import CONNECTOR as BIGBUY
 from sync_pipelines.vendors.suppliers.connector import Kind
 from sync_pipelines_tests.sandboxes import RunningSandbox
@@ -214,6 +215,33 @@ def test_an_order_is_found_by_our_reference_and_closed_when_delivered(bigbuy: De
     bigbuy.forget_windows()
     bigbuy.sync("orders")
     assert bigbuy.rows("SELECT common_status FROM suppliers.orders") == [("delivered",)]
+    assert bigbuy.rows("SELECT count(*) FROM suppliers.order_requests WHERE closed_at IS NULL") == [(0,)]
+
+
+def test_parcels_of_many_orders_are_asked_for_together(bigbuy: Desk) -> None:
+    for number in range(25):
+        parcels = [{"number": f"T{number}"}] if number % 3 else []
+        bigbuy.sandbox.control.post("orders", reference=f"A-{number}", lines=[], status="Sent", parcels=parcels)
+        bigbuy.follow(reference=f"A-{number}")
+    bigbuy.sync("orders")
+    assert len(bigbuy.column("SELECT reference, 1 FROM suppliers.orders")) == 25
+    tracked = bigbuy.column("SELECT tracking_number, 1 FROM suppliers.order_tracking")
+    assert set(tracked) == {f"T{number}" for number in range(25) if number % 3}
+    calls = [call["method"] for call in bigbuy.sandbox.control.log() if "tracking" in call["path"]]
+    assert calls == ["POST", "POST"]
+
+
+def test_orders_whose_parcels_are_refused_are_stored_and_asked_for_again(bigbuy: Desk) -> None:
+    bigbuy.sandbox.control.post("orders", reference="A-1", lines=[], status="Delivered", parcels=[{"number": "T1"}])
+    bigbuy.follow(reference="A-1")
+    bigbuy.sandbox.control.faults({"kind": "status", "status": 400, "body": "{}", "path": "tracking", "times": 1})
+    with pytest.raises(DataError):
+        bigbuy.sync("orders")
+    assert bigbuy.rows("SELECT common_status FROM suppliers.orders") == [("delivered",)]
+    for _ in range(2):  # the first ends the scan that was broken off
+        bigbuy.forget_windows()
+        bigbuy.sync("orders")
+    assert bigbuy.rows("SELECT tracking_number FROM suppliers.order_tracking") == [("T1",)]
     assert bigbuy.rows("SELECT count(*) FROM suppliers.order_requests WHERE closed_at IS NULL") == [(0,)]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.references import Reference
-from sync_pipelines.vendors.suppliers import completion, requests
+from sync_pipelines.vendors.suppliers import completion, health, requests
 from sync_pipelines.vendors.suppliers.bigbuy.connector import CONNECTOR
 from sync_pipelines.vendors.suppliers.bigbuy.settings import Settings
 from sync_pipelines.vendors.suppliers.connector import Kind
@@ -79,3 +79,10 @@ def test_addresses_that_give_secrets_away_are_refused(url: str) -> None:
 
 def test_a_redirect_is_not_followed(ended: Database) -> None:
     assert list(deliver(ended, lambda _: httpx.Response(302, headers={"location": "http://127.0.0.1/"})).values()) == ["retry"]
+
+
+def test_what_can_no_longer_be_told_is_given_up_in_the_open(ended: Database) -> None:
+    assert completion.due_accounts(ended) == {ACCOUNT}
+    assert completion.abandon(ended, ACCOUNT) == 1
+    assert completion.due_accounts(ended) == set()
+    assert [concern.about for concern in health.concerns(ended)] == ["webhooks"]

@@ -153,4 +153,10 @@ def test_old_requests_and_history_are_dropped(database: Database) -> None:
             " SELECT %s, 'S', 1, clock_timestamp() - make_interval(days => d), 'r' FROM unnest(ARRAY[1, 29, 31]) d",
             [ACCOUNT],
         )
-        assert requests.drop_old(connection, ACCOUNT, Settings()) == 2
+        connection.execute(
+            "INSERT INTO suppliers.price_history (account, supplier_sku, cost, changed_at, run_id)"
+            " SELECT %s, 'S', 1, clock_timestamp() - make_interval(days => d), 'r' FROM unnest(ARRAY[1, 29, 31]) d",
+            [ACCOUNT],
+        )
+        assert requests.drop_old(connection, ACCOUNT, Settings()) == 3
+        assert requests.drop_old(connection, ACCOUNT, Settings(requests_kept_days=5, history_kept_days=20)) == 3

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -125,3 +127,40 @@ def test_a_score_is_the_weighted_mean_of_what_is_known() -> None:
     scored = score.score(inputs)
     assert scored["score"].to_dict() == {"best": 100.0, "middling": 34.7, "rated": 50.0, "nothing": 0.0}
     assert scored["quality"].to_dict() == {"best": 0.8, "middling": 0.9, "rated": 0.1, "nothing": 0.0}
+
+
+def test_velocity_counts_what_other_vendors_sold_by_sku_or_ean_without_what_was_cancelled(database: Database) -> None:
+    common = {"raw": "{}", "version": "now", "content_hash": "", "first_seen_at": "now", "synced_at": "now", "run_id": "r"}
+
+    def insert(connection: Any, table: str, **row: Any) -> None:
+        values = {"account": "shop/main", **row, **common}
+        marks = ", ".join(["%s"] * len(values))
+        connection.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", list(values.values()))
+
+    def amazon(connection: Any, order_id: str, status: str, days_ago: int, quantity: int) -> None:
+        bought = f"{(datetime.now(UTC) - timedelta(days=days_ago)).isoformat()}"
+        insert(connection, "amazon.orders", order_id=order_id, status=status, purchased_at=bought)
+        insert(connection, "amazon.order_items", order_id=order_id, order_item_id="1", sku="SKU-1", quantity=quantity)
+
+    def sendcloud(connection: Any, order_id: str, status: str, quantity: int) -> None:
+        place = {"order_id": order_id, "integration_id": 1}
+        insert(connection, "sendcloud.orders", **place, order_wms_status=status, order_created_at="now")
+        insert(connection, "sendcloud.order_items", **place, item_id="1", sku="other", ean="4006381333931", quantity=quantity)
+
+    with database.transaction() as connection:
+        for number, ean in (("1", None), ("2", "4006381333931"), ("3", None)):
+            own = {"account": "bigbuy/main", "supplier_product_id": number}
+            insert(connection, "suppliers.products", **own, sku=f"SKU-{number}", ean=ean)
+            stock = {"supplier_sku": f"SKU-{number}", "item_kind": "product", "quantity": 1}
+            insert(connection, "suppliers.stock", **own, **stock)
+        amazon(connection, "A", "SHIPPED", 3, 6)
+        amazon(connection, "B", "CANCELLED", 3, 50)
+        amazon(connection, "C", "SHIPPED", 40, 50)
+        sendcloud(connection, "D", "shipped", 3)
+        sendcloud(connection, "E", "cancelled", 50)
+        found = score.read_inputs(connection, "bigbuy/main")
+    assert found["sold_per_day"].to_dict() == {"1": 6 / 30, "2": 3 / 30, "3": 0}
+    assert score.update(database, "bigbuy/main") == 3
+    with database.connect() as connection:
+        inputs = dict(connection.execute("SELECT supplier_product_id, inputs->'sold_per_day' FROM suppliers.product_scores"))
+    assert inputs == {"1": 0.2, "2": 0.1, "3": 0.0}

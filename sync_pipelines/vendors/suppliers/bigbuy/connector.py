@@ -164,7 +164,7 @@ def order(raw: bytes, origin: Origin) -> Record:
 
 
 def tracking(order_raw: bytes, tracking_raw: bytes | None, origin: Origin) -> list[Record]:
-    """An element of ``tracking/order/{id}``: one row a parcel."""
+    """An element of ``tracking/orders``: one row a parcel."""
     del order_raw
     if tracking_raw is None:
         return []

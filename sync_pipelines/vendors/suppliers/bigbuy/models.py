@@ -167,7 +167,7 @@ class Parcel(Payload):
 
 
 class Tracking(Payload):
-    """An element of ``tracking/order/{id}``."""
+    """An element of ``tracking/orders``."""
 
     id: Text
     trackings: list[Parcel] = []
