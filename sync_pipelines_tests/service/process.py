@@ -25,22 +25,23 @@ class RunningService:
 @contextmanager
 def running_service(database_url: str) -> Iterator[RunningService]:
     """Starts the toy service and waits until it is ready; stops it at the end."""
-    with _running("toy_service", database_url) as service:
+    with running("sync_pipelines_tests.service.toy_service", database_url) as service:
         yield service
 
 
 @contextmanager
 def running_bare() -> Iterator[RunningService]:
     """The same for an application that only answers."""
-    with _running("bare") as service:
+    with running("sync_pipelines_tests.service.bare") as service:
         yield service
 
 
 @contextmanager
-def _running(module: str, *arguments: str) -> Iterator[RunningService]:
+def running(module: str, *arguments: str) -> Iterator[RunningService]:
+    """The same for any module that serves on the port that is its last argument."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen([sys.executable, "-m", f"sync_pipelines_tests.service.{module}", *arguments, str(port)])
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments, str(port)])
     pause = threading.Event()
     try:
         while not _is_ready(url):

@@ -19,23 +19,27 @@ class Delivery:
     headers: Mapping[str, str]
 
 
-async def post_all(url: str, deliveries: Iterable[Delivery], *, concurrency: int) -> dict[str, int]:
+async def post_all(url: str, deliveries: Iterable[Delivery], *, concurrency: int, per_second: float = 0) -> dict[str, int]:
     """Posts everything in order, ``concurrency`` at a time.
 
     Args:
         url: An ``http://`` address.
         deliveries: What to post.
         concurrency: Connections.
+        per_second: The pace; 0 posts as fast as is answered.
 
     Returns:
         How often each status came; ``0`` is for no answer.
     """
     statuses: Counter[str] = Counter()
-    queue = iter(deliveries)
+    queue = iter(enumerate(deliveries))
+    began = asyncio.get_running_loop().time()
 
     async def work() -> None:
         connection = _Connection(url)
-        for delivery in queue:
+        for place, delivery in queue:
+            if per_second:
+                await asyncio.sleep(began + place / per_second - asyncio.get_running_loop().time())
             statuses[str(await connection.post(delivery))] += 1
         connection.close()
 

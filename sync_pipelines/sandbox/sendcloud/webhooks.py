@@ -40,6 +40,7 @@ class Campaign:
         others: Also send one of each other classic event.
         parcels: Only these.
         concurrency: Requests at a time.
+        per_second: The pace of sending; 0 sends as fast as is answered.
         seed: Same seed, same campaign.
     """
 
@@ -56,6 +57,7 @@ class Campaign:
     others: bool = False
     parcels: list[int] = field(default_factory=list)
     concurrency: int = 8
+    per_second: float = 0
     seed: int = 0
 
 
@@ -81,7 +83,7 @@ async def send(account: Account, campaign: Campaign, *, base: str) -> dict[str, 
         deliveries += _others(account, campaign)
     if campaign.shuffle:
         chance.shuffle(deliveries)
-    statuses = await post_all(campaign.url, deliveries, concurrency=campaign.concurrency)
+    statuses = await post_all(campaign.url, deliveries, concurrency=campaign.concurrency, per_second=campaign.per_second)
     return {**report, "sent": len(deliveries), "statuses": statuses, "dropped_parcels": sorted(dropped_parcels)}
 
 

@@ -21,6 +21,7 @@ LARGEST = Decimal(10) ** 15
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 V2_DATE = "%d-%m-%Y %H:%M:%S"
+_V2_MARKS = ("-", "-", " ", ":", ":")
 
 KILOGRAMS = {
     "kg": Decimal(1),
@@ -83,6 +84,8 @@ def _v2_instant(value: Any) -> Any:
         return None
     if not isinstance(value, str):
         raise ValueError("not a V2 date")  # noqa: TRY004 - pydantic turns a ValueError into a report
+    if len(value) == 19 and (value[2], value[5], value[10], value[13], value[16]) == _V2_MARKS:  # strptime takes ten times as long
+        return datetime.fromisoformat(f"{value[6:10]}-{value[3:5]}-{value[:2]} {value[11:]}").replace(tzinfo=UTC)
     return datetime.strptime(value, V2_DATE).replace(tzinfo=UTC)
 
 

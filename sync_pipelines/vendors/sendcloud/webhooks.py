@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import psycopg
 from psycopg import Connection
-from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
 from pydantic import ValidationError
 
 from sync_pipelines.core.buckets import Lane
@@ -22,7 +21,7 @@ from sync_pipelines.core.db import Database
 from sync_pipelines.core.dead_tasks import fail
 from sync_pipelines.core.errors import ContractError, DataError
 from sync_pipelines.core.faults import Fault, describe
-from sync_pipelines.core.jsons import Json, encode_json
+from sync_pipelines.core.jsons import Json, decode_json, encode_json
 from sync_pipelines.core.queue import NewTask, QueueSpec, Task, claim, finish
 from sync_pipelines.core.stream import ParseContext, WriteContext
 from sync_pipelines.core.tables import COMMON_COLUMNS
@@ -54,14 +53,22 @@ def is_genuine(body: bytes, headers: Mapping[str, str], keys: Iterable[str]) -> 
     return scheme == "Bearer" and keys_match(token.strip(), keys)
 
 
-def subject_of(body: bytes) -> str | None:
-    """The key under which events stay in order: ``parcel/<id>``; ``None`` for events we do not keep."""
-    envelope = _envelope(body)
-    if envelope.action == PARCEL_STATUS_CHANGED and envelope.parcel:
-        return f"parcel/{envelope.parcel.id}"
-    if envelope.event_type == PARCEL_EVENT_CREATED and envelope.data and envelope.data.parcel:
-        return f"parcel/{envelope.data.parcel.parcel_id}"
-    return None
+def subject_of(event: Json) -> str | None:
+    """The key under which events stay in order: ``parcel/<id>``; ``None`` for events we do not keep.
+
+    Raises:
+        DataError: An event that we keep does not say which parcel it is about.
+    """
+    kind = _kind(event)
+    if kind == PARCEL_STATUS_CHANGED:
+        key = _inside(event, "parcel", "id")
+    elif kind == PARCEL_EVENT_CREATED:
+        key = _inside(event, "data", "parcel", "parcel_id")
+    else:
+        return None
+    if isinstance(key, bool) or not str(key or "").isdecimal():
+        raise DataError(f"{kind}: the event names no parcel")
+    return f"parcel/{int(key)}"
 
 
 @dataclass(slots=True)
@@ -81,16 +88,16 @@ class Parsed:
     broken: list[tuple[int, str]] = field(default_factory=list)
 
 
-def parse(bodies: Sequence[bytes], context: ParseContext) -> Parsed:
-    """Reads any number of genuine bodies."""
+def parse(events: Sequence[Json], context: ParseContext) -> Parsed:
+    """Reads any number of genuine bodies, decoded."""
     parsed = Parsed()
-    for position, body in enumerate(bodies):
+    for position, event in enumerate(events):
         try:
-            envelope = _envelope(body)
-            if envelope.action == PARCEL_STATUS_CHANGED:
-                _status_changed(body, context, parsed)
-            elif envelope.event_type == PARCEL_EVENT_CREATED:
-                _event_created(body, context, parsed)
+            kind = _kind(event)
+            if kind == PARCEL_STATUS_CHANGED:
+                _status_changed(event, context, parsed)
+            elif kind == PARCEL_EVENT_CREATED:
+                _event_created(event, context, parsed)
             else:
                 parsed.ignored += 1
         except ValidationError as error:
@@ -113,7 +120,12 @@ class Stored:
 
 def store(connection: Connection[Any], context: WriteContext, bodies: Sequence[bytes]) -> Stored:
     """Stores genuine bodies inside the caller's transaction: parcels, tracking events, and the orders that follow them."""
-    parsed = parse(bodies, ParseContext(context.account, WEBHOOK, context.now, context.settings))
+    return store_events(connection, context, [_decoded(body) for body in bodies])
+
+
+def store_events(connection: Connection[Any], context: WriteContext, decoded: Sequence[Json]) -> Stored:
+    """The same for bodies that are decoded."""
+    parsed = parse(decoded, ParseContext(context.account, WEBHOOK, context.now, context.settings))
     common: dict[str, Any] = {"account": context.account, "run_id": context.run_id, "now": context.now}
     newest: dict[tuple[Any, ...], Record] = {}
     for record in parsed.parcels:
@@ -126,65 +138,58 @@ def store(connection: Connection[Any], context: WriteContext, bodies: Sequence[b
     return Stored(written.inserted + written.updated, written.stale, events.inserted, parsed.ignored, parsed.broken)
 
 
+_FACTS = tuple(name for name in tables.parcels.columns.keys() if name not in {"account", "parcel_id", *COMMON_COLUMNS})  # noqa: SIM118
+
+_STORED = SQL("SELECT {} FROM sendcloud.parcels WHERE account = %s AND parcel_id = ANY(%s) ORDER BY parcel_id FOR UPDATE").format(
+    SQL(", ").join(Identifier(name) for name in ("parcel_id", *_FACTS))
+)
+
+
 def _complete(connection: Connection[Any], account: str, records: list[Record]) -> set[str | None]:
     """Fills what an event does not say from the stored row, so that a bare status change loses no tracking URL or label."""
-    rows = connection.cursor(row_factory=dict_row).execute(
-        "SELECT * FROM sendcloud.parcels WHERE account = %s AND parcel_id = ANY(%s) ORDER BY parcel_id FOR UPDATE",
-        [account, [record.key[0] for record in records]],
-    )
-    stored = {row["parcel_id"]: row for row in rows}
-    for record in records:
-        known = stored.get(record.key[0])
-        if known is None:
-            continue
-        for name, value in known.items():
-            if name not in COMMON_COLUMNS and name not in {"account", "parcel_id"} and record.row.get(name) is None:
-                record.row[name] = value
+    said = {record.key[0]: record.row for record in records}
+    for key, *facts in connection.execute(_STORED, [account, list(said)]):
+        row = said[key]
+        for name, value in zip(_FACTS, facts, strict=True):
+            if row.get(name) is None:
+                row[name] = value
     return {record.row.get("order_number") for record in records}
 
 
-class _ParcelId(msgspec.Struct):
-    id: int | None = None
-    parcel_id: int | str | None = None
-
-
-class _EventData(msgspec.Struct):
-    parcel: _ParcelId | None = None
-
-
-class _Envelope(msgspec.Struct):
-    action: str | None = None
-    event_type: str | None = None
-    parcel: _ParcelId | None = None
-    data: _EventData | None = None
-
-
-class _RawParcel(msgspec.Struct):
-    parcel: msgspec.Raw
-
-
-def _envelope(body: bytes) -> _Envelope:
+def _decoded(body: bytes) -> Json:
+    """The body's JSON; ``None``, which is no event, if it has none."""
     try:
-        return msgspec.json.decode(body, type=_Envelope)
-    except msgspec.MsgspecError as error:
-        raise ContractError("SendCloud sent a webhook that is not one") from error
+        return decode_json(body)
+    except ContractError:
+        return None
 
 
-def _status_changed(body: bytes, context: ParseContext, parsed: Parsed) -> None:
-    event = ParcelStatusChanged.parse(body)
-    raw = bytes(msgspec.json.decode(body, type=_RawParcel).parcel)
-    record = mapping.v2_parcel(event.parcel, raw, context)
+def _kind(event: Json) -> str | None:
+    if not isinstance(event, dict):
+        raise ContractError("SendCloud sent a webhook that is not one")
+    return event.get("action") or event.get("event_type")
+
+
+def _inside(value: Json, *path: str) -> Json:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _status_changed(said: Json, context: ParseContext, parsed: Parsed) -> None:
+    event = ParcelStatusChanged.model_validate(said)
+    record = mapping.v2_parcel(event.parcel, encode_json(said["parcel"]), context)
     record.version = event.timestamp
     record.row["source"] = WEBHOOK
     parsed.parcels.append(record)
-    said = {name: record.row[name] for name in ("status_code", "status_message", "wms_status", "tracking_number", "carrier")}
-    row = {**said, "order_number": record.row["order_number"], "source": WEBHOOK}
+    names = ("order_number", "status_code", "status_message", "wms_status", "tracking_number", "carrier")
+    row = {**{name: record.row[name] for name in names}, "source": WEBHOOK}
     parsed.events.append(_event(event.parcel.id, event.timestamp, row, encode_json({"status": event.parcel.status.model_dump()})))
 
 
-def _event_created(body: bytes, context: ParseContext, parsed: Parsed) -> None:
+def _event_created(event: Json, context: ParseContext, parsed: Parsed) -> None:
     """A subscription event. Its vocabulary is finer than parcel statuses: only a word we know changes the parcel's row."""
-    data = ParcelEventCreated.parse(body).data
+    data, raw = ParcelEventCreated.model_validate(event).data, encode_json(event)
     parcel, happened = data.parcel, data.event
     if not parcel.parcel_id.isdecimal():
         raise DataError("parcel.parcel_id: not a number")
@@ -200,10 +205,10 @@ def _event_created(body: bytes, context: ParseContext, parsed: Parsed) -> None:
     }
     key = int(parcel.parcel_id)
     row = {**said, "phase": happened.phase, "exception": happened.exception, "source": SUBSCRIPTION}
-    parsed.events.append(_event(key, happened.timestamp, row, body))
+    parsed.events.append(_event(key, happened.timestamp, row, raw))
     if mapped:
         facts = {**said, "announced_at": parcel.announced_at, "source": WEBHOOK}
-        parsed.parcels.append(Record(key=(key,), version=happened.timestamp, row=facts, raw=body))
+        parsed.parcels.append(Record(key=(key,), version=happened.timestamp, row=facts, raw=raw))
 
 
 def _event(parcel: int, at: datetime, row: dict[str, Any], raw: bytes) -> Record:
@@ -221,17 +226,14 @@ def _verify(settings: Any, headers: Mapping[str, str], query: Mapping[str, str],
 
 
 def tasks_of(account: str, settings: Any, body: Json) -> list[tuple[QueueSpec, NewTask]]:
-    """One task for a parcel's event, none for other kinds.
+    """One task for a parcel's event, none for other kinds. What else the event says is looked at when it is stored.
 
     Raises:
-        DataError: The event cannot be read.
+        DataError: An event that we keep names no parcel.
     """
-    raw = encode_json(body)
-    parsed = parse([raw], ParseContext(account, WEBHOOK, datetime.now(UTC), settings))
-    if parsed.broken:
-        raise DataError(f"{account}: a webhook cannot be read: {parsed.broken[0][1]}", account=account)
-    subject = subject_of(raw)
-    return [(QUEUE, NewTask(account=account, key=subject, payload=body, lane=Lane.WEBHOOK))] if subject and parsed.events else []
+    del settings
+    subject = subject_of(body)
+    return [(QUEUE, NewTask(account=account, key=subject, payload=body, lane=Lane.WEBHOOK))] if subject else []
 
 
 def drain(database: Database, settings_of: Mapping[str, Any], *, run_id: str) -> int:
@@ -249,7 +251,7 @@ def _store_tasks(database: Database, context: WriteContext, tasks: list[Task]) -
     """Stores events; what cannot be read or what the database refuses becomes a dead letter, alone."""
     try:
         with database.transaction() as connection:
-            broken = dict(store(connection, context, [encode_json(task.payload) for task in tasks]).broken)
+            broken = dict(store_events(connection, context, [task.payload for task in tasks]).broken)
             finish(connection, [task for place, task in enumerate(tasks) if place not in broken])
             for place, words in broken.items():
                 fail(connection, tasks[place], Fault("DataError", words), run_id=context.run_id, retry=RETRY_QUEUE)

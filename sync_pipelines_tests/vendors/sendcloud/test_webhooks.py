@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from sync_pipelines.core.db import Database
-from sync_pipelines.core.errors import DataError
+from sync_pipelines.core.errors import ContractError, DataError
 from sync_pipelines.core.jsons import decode_json
 from sync_pipelines.core.queue import enqueue
 from sync_pipelines.core.references import Reference
@@ -207,8 +207,23 @@ def test_queued_events_are_stored_by_a_drain_and_leave_the_queue(shop: Shop) -> 
     assert webhooks.drain(shop.database, {ACCOUNT: shop.settings}, run_id="run-drain") == 0
     assert rows(shop, "SELECT status_code FROM sendcloud.parcels") == [("DELIVERED",)]
     assert list(queued(shop, b'{"action": "test_webhook"}')) == []
-    with pytest.raises(DataError):
-        queued(shop, body().replace(b'"status"', b'"statut"'))
+
+
+@pytest.mark.parametrize("nameless", [b'{"action": "parcel_status_changed"}', body().replace(b'"id": 5', b'"id": "five"'), b"[]"])
+def test_an_event_that_names_no_parcel_is_no_work(shop: Shop, nameless: bytes) -> None:
+    with pytest.raises((DataError, ContractError)):
+        queued(shop, nameless)
+
+
+def test_an_unreadable_event_is_a_letter_of_its_parcel_and_its_neighbours_are_stored(shop: Shop) -> None:
+    broken = body(parcel=6, status=11).replace(b'"status"', b'"statut"')
+    sent = (body(), broken, body(parcel=6, status=1, at=1_700_000_001_000))
+    with shop.database.transaction() as connection:
+        enqueue(connection, webhooks.QUEUE, [task for one in sent for _, task in queued(shop, one)])
+    webhooks.drain(shop.database, {ACCOUNT: shop.settings}, run_id="run-drain")
+    assert rows(shop, "SELECT parcel_id, status_code FROM sendcloud.parcels ORDER BY 1") == [(5, "DELIVERED"), (6, "ANNOUNCED")]
+    assert rows(shop, "SELECT subject, key FROM sync.dead_letters") == [("sendcloud-webhooks", "parcel/6")]
+    assert rows(shop, "SELECT count(*) FROM sync.tasks") == [(0,)]
 
 
 def queued(shop: Shop, sent: bytes) -> list[Any]:
