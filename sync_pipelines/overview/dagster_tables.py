@@ -52,11 +52,14 @@ _RUN_COLUMNS = """
          then to_timestamp(coalesce(r.end_time, extract(epoch from r.update_timestamp at time zone 'UTC'))) end as ended_at
 """
 
+# "Between" and both columns of the order leave Postgres the index by job and id only. With "=" it walks all runs backwards until it
+# has found enough of a job, which reads the whole table for a job that has few.
 _NEWEST_BY_JOB = f"""
 select {_RUN_COLUMNS}
 from unnest(%(jobs)s::text[], %(limits)s::int[]) as wanted(job, most)
 cross join lateral (
-    select * from dagster.runs where pipeline_name = wanted.job order by id desc limit wanted.most
+    select * from dagster.runs where pipeline_name between wanted.job and wanted.job
+    order by pipeline_name desc, id desc limit wanted.most
 ) r
 order by r.id desc
 """  # noqa: S608 - our own column names
