@@ -31,7 +31,7 @@ class SyncTotals:
         stale: Records older than the stored row; nothing was written.
         deleted: Rows that became tombstones.
         dead_lettered: Records that could not be parsed or stored.
-        unknown: Vendor words our mapping does not know, stored as they are; ``unknown_words`` has some of them.
+        unknown: Vendor words our mapping does not know, stored as they are, and fields it misses; some are in ``unknown_words``.
         api_calls: HTTP requests sent, retries included.
         throttled: Answers 429.
         waited_s: Seconds spent waiting for the budget.
@@ -78,6 +78,14 @@ class SyncTotals:
         """Rows this run wrote."""
         return self.inserted + self.updated + self.deleted
 
+    def in_words(self) -> str:
+        """One line for the log."""
+        return (
+            f"{self.fetched} fetched, {self.inserted} new, {self.updated} changed, {self.deleted} deleted,"
+            f" {self.unchanged} unchanged, {self.dead_lettered} dead letters, {self.api_calls} calls,"
+            f" {self.waited_s:.0f} s waited for quota, {self.duration_s:.0f} s"
+        )
+
     def numbers(self) -> dict[str, int | float]:
         """The flat numeric part with stable keys, as the Dagster UI plots it."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -94,4 +102,5 @@ class SyncTotals:
             **self.numbers(),
             "stopped_because": self.stopped_because,
             "resume_at": self.resume_at.isoformat() if self.resume_at else None,
+            "unknown_words": sorted(self.unknown_words),
         }

@@ -165,8 +165,13 @@ def run_stream(
         kind = {"error_type": type(error).__name__, "account": account, "stream": stream.key}
         raise Failure(str(error), metadata=kind, allow_retries=False) from error
     progress.finished(totals)
+    context.log.info("%s of %s: %s", stream.key, account, totals.in_words())
+    if totals.unknown_words:
+        context.log.warning("not as our mapping knows it, stored as it is: %s", ", ".join(sorted(totals.unknown_words)))
     if totals.status is Status.PARTIAL:
         context.log.warning("stopped cleanly: %s; the next run goes on where this one stopped", totals.stopped_because)
+    elif totals.stopped_because:
+        context.log.warning("%s", totals.stopped_because)
     return totals
 
 

@@ -35,10 +35,7 @@ def reporter(log: Callable[[str], None]) -> Listener:
         if time.monotonic() - last < _EVERY_S:
             return
         last = time.monotonic()
-        log(
-            f"{totals.fetched} fetched, {totals.written} written, {totals.unchanged} unchanged, "
-            f"{totals.api_calls} calls, {totals.waited_s:.0f} s waited for quota, {totals.duration_s:.0f} s"
-        )
+        log(totals.in_words())
 
     return report
 

@@ -150,6 +150,18 @@ class Quota(_Answer):
     waiting: dict[Lane, int]
 
 
+class Authorization(_Answer):
+    """How old one account's OAuth tokens are; the tokens themselves are nowhere in this picture."""
+
+    account: str
+    refreshed_at: datetime | None = Field(description="When the access token was obtained")
+    access_expires_at: datetime | None
+    refresh_set_at: datetime | None = Field(description="When the refresh token was configured or last rotated")
+    refresh_expires_at: datetime | None = Field(description="null where neither the vendor nor the settings say")
+    refused_at: datetime | None = Field(description="When the vendor last refused to renew the access token")
+    refusal: str | None = Field(description="Its error code")
+
+
 class JobState(_Answer):
     """A job that is no stream: drains, labels, maintenance."""
 
@@ -229,6 +241,7 @@ class Status(_Answer):
     dagster: DagsterState
     streams: list[StreamState]
     budgets: list[Quota]
+    authorizations: list[Authorization]
     links: list[LinkStatus]
     tenants: list[Tenant]
     jobs: list[JobState]

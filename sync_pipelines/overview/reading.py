@@ -15,11 +15,13 @@ from sync_pipelines.core import queue
 from sync_pipelines.core.budget import BucketReport, read_budgets
 from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.links import LinkState
+from sync_pipelines.core.oauth import read_token_ages
 from sync_pipelines.overview import dagster_tables, ledgers
 from sync_pipelines.overview.dagster_tables import Run
 from sync_pipelines.overview.judging import DAYS, Facts, stream_state
 from sync_pipelines.overview.models import (
     Alerts,
+    Authorization,
     DagsterState,
     Health,
     History,
@@ -72,6 +74,7 @@ def read_status(database: Database, watched: Watched, *, count_exactly: bool = F
         faults = [run_state(run, watched) for run in dagster_tables.failed_runs(connection)]
         alerts = ledgers.open_alert_count(connection)
     quotas = [_quota(report) for report in read_budgets(database)]
+    authorizations = [Authorization(**asdict(ages)) for ages in read_token_ages(database)]
     states = [*(stream.health for stream in streams), *(link.health for link in links)]
     if dagster.is_prepared and not dagster.is_beating:
         states.append(Health.ATTENTION)
@@ -82,6 +85,7 @@ def read_status(database: Database, watched: Watched, *, count_exactly: bool = F
         dagster=dagster,
         streams=streams,
         budgets=quotas,
+        authorizations=authorizations,
         links=links,
         tenants=tenants,
         jobs=jobs,

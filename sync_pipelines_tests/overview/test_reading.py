@@ -186,6 +186,19 @@ def test_quota_is_shown_with_its_refill_time(database: Database, house: House) -
     assert quota.full_at > datetime.now(UTC)
 
 
+def test_tokens_are_shown_with_age_and_end(database: Database, house: House) -> None:
+    house.execute(
+        "insert into sync.oauth_tokens (account, refreshed_at, access_expires_at, refresh_set_at, refresh_expires_at)"
+        " values ('amazon/north', now(), now() + interval '1 hour', now() - interval '9 days', now() + interval '21 days')"
+    )
+    found = read_status(database, house.seen).authorizations
+    assert [one.account for one in found] == ["amazon/north"]
+    ends, began = found[0].refresh_expires_at, found[0].refresh_set_at
+    assert ends
+    assert began
+    assert (ends - began).days == 30
+
+
 def test_rows_of_large_tables_are_estimated_unless_asked_exactly(
     database: Database, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,5 +120,8 @@ def sync(
         },
         title=f"{account}",
     )
+    for row in summary:
+        if row.get("unknown_words"):
+            output.note(f"{row['table']}: not as we know it, stored as it is: {', '.join(row['unknown_words'])}")
     if any(row["error"] for row in summary):
         raise typer.Exit(1)

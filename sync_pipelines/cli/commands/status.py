@@ -1,4 +1,4 @@
-"""``status``: how every stream of every account is doing, and the quota left; the same picture as the status page."""
+"""``status``: how every stream of every account is doing, the quota left, the tokens' ages; the status page's own picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status() -> None:
-    """Shows runs, rows, confirmed time, holes, dead letters and quota. Exit code 1 if something waits for a person."""
+    """Shows runs, rows, confirmed time, holes, dead letters, quota and token ages. Exit code 1 if a person is needed."""
     from sync_pipelines.overview.models import as_json
     from sync_pipelines.overview.reading import read_status
     from sync_pipelines.overview.watched import watched
@@ -76,3 +76,13 @@ def _show(found: Status) -> None:
         ends = (", ".join(f"{one.what} in {one.days_left} days" for one in item.credentials) for item in found.tenants)
         tenants = [item.model_dump() | {"ends": text or None} for item, text in zip(found.tenants, ends, strict=True)]
         output.rows(tenants, heads, title="Tenants")
+    if found.authorizations:
+        heads = {
+            "account": "account",
+            "refreshed_at": "access token of",
+            "access_expires_at": "ends",
+            "refresh_set_at": "refresh token of",
+            "refresh_expires_at": "ends",
+            "refusal": "refused",
+        }
+        output.rows([item.model_dump() for item in found.authorizations], heads, title="Tokens")

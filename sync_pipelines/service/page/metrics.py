@@ -26,6 +26,7 @@ class _Pictured(Collector):
         status = self._status
         yield from _streams(status.streams)
         yield from _quotas(status)
+        yield from _authorizations(status)
         yield from _links(status)
         yield from _queues(self._queues)
         yield _family("sync_alerts_open", "Alerts that stand", (), [((), status.open_alerts)])
@@ -86,6 +87,17 @@ def _quotas(status: Status) -> Iterator[GaugeMetricFamily]:
         ("sync_quota_period_seconds", "The vendor's window, or the time of a whole refill", "period_s"),
     ):
         yield _family(name, text, labels, [((one.account, one.bucket), getattr(one, field)) for one in limited])
+
+
+def _authorizations(status: Status) -> Iterator[GaugeMetricFamily]:
+    for name, text, field in (
+        ("sync_token_renewed_timestamp_seconds", "When the access token was obtained", "refreshed_at"),
+        ("sync_refresh_token_end_timestamp_seconds", "When the refresh token ends", "refresh_expires_at"),
+    ):
+        known = [(one.account, getattr(one, field)) for one in status.authorizations]
+        yield _family(name, text, ("account",), [((account,), moment.timestamp()) for account, moment in known if moment])
+    refused = [((one.account,), float(one.refused_at is not None)) for one in status.authorizations]
+    yield _family("sync_token_refused", "1 while the vendor refuses to renew the access token", ("account",), refused)
 
 
 def _links(status: Status) -> Iterator[GaugeMetricFamily]:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sync_pipelines.overview.dagster_tables import BY_HAND
-from sync_pipelines.overview.models import Alerts, DayVolume, Health, History, Queues, Quota, Status, StreamState
+from sync_pipelines.overview.models import Alerts, Authorization, DayVolume, Health, History, Queues, Quota, Status, StreamState
 from sync_pipelines.service.page import drawing
 
 _HERE = Path(__file__).parent
@@ -47,8 +47,7 @@ def front(status: Status) -> str:
 
 def stream(status: Status, item: StreamState, history: History) -> str:
     """One stream of one account."""
-    quotas = [quota for quota in status.budgets if quota.account == item.account]
-    return _render("stream.html", status, item=item, history=history, quotas=quotas, chart=_chart(history.days))
+    return _render("stream.html", status, item=item, history=history, chart=_chart(history.days), **_access(status, item.account))
 
 
 def queue(status: Status, queues: Queues) -> str:
@@ -125,9 +124,17 @@ def _render(name: str, status: Status, **values: Any) -> str:
     return _templates().get_template(name).render(status=status, now=status.at, **values)
 
 
-def _groups(status: Status) -> Iterator[tuple[str, list[Quota], list[StreamState]]]:
+def _groups(status: Status) -> Iterator[tuple[str, dict[str, Any], list[StreamState]]]:
     for account, items in groupby(status.streams, key=lambda item: item.account):
-        yield account, [quota for quota in status.budgets if quota.account == account], list(items)
+        yield account, _access(status, account), list(items)
+
+
+def _access(status: Status, account: str) -> dict[str, list[Quota] | list[Authorization]]:
+    """How freely an account may be called: its quotas and the age of its tokens."""
+    return {
+        "quotas": [quota for quota in status.budgets if quota.account == account],
+        "authorizations": [one for one in status.authorizations if one.account == account],
+    }
 
 
 def _together(streams: Iterable[StreamState]) -> list[DayVolume]:

@@ -56,6 +56,7 @@ class _Token(msgspec.Struct, frozen=True):
     phase: str
     count: int = 0
     is_lean: bool = False
+    is_whole: bool = False
     position: Position = Position()
     after_id: str = ""
 
@@ -205,27 +206,31 @@ class Reader:
 
     # The timeline
 
-    def timeline(self, window: Window, token: str | None, pianos: Table) -> Iterator[Page]:
+    def timeline(self, window: Window, token: str | None, *, entries: Table, pianos: Table) -> Iterator[Page]:
         """Entries that occurred since the window's start; the vendor has no upper bound to ask for.
 
-        Entries of pianos that lately changed hands are read as well: their history moves to a new piano id.
+        Entries of pianos that lately changed hands are read as well: their history moves to a new piano id. An account's first sync
+        reads all there are, unless its settings say where to begin.
         """
-        since = {"occurredAtGet": window.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        since: dict[str, Json] = {"occurredAtGet": window.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
         is_recent = window.end > self._now() - _RECENT
         state = _decode(token)
         if state is None:
+            is_whole = is_recent and not self._is_thorough and self.settings.start is None and not self._has_rows(entries)
             position = Position() if is_recent else self._tail(window, since)
-            state = _Token("list" if position is not None else "end", position=position or Position())
+            state = _Token("list" if position is not None else "end", is_whole=is_whole, position=position or Position())
+        if state.is_whole:
+            since = {}
         if state.phase == "list":
-            for step in self._entries(state.position, since):
-                ended = "moved" if is_recent else "end"
-                state = replace_token(state, phase="list" if step[1] else ended, position=step[1] or Position())
-                yield self._page(selections.TIMELINE.root, step[0], [], None if state.phase == "end" else state)
+            ended = "moved" if is_recent else "end"
+            for nodes, position in self._entries(state.position, since):
+                state = replace_token(state, phase="list" if position else ended, position=position or Position())
+                yield self._page(selections.TIMELINE.root, nodes, [], None if state.phase == "end" else state)
         if state.phase == "moved":
             for piano in self._moved_pianos(pianos, state.after_id):
-                entries = [node for nodes, _ in self._entries(Position(), {"pianoId": piano}) for node in nodes]
+                moved = [node for nodes, _ in self._entries(Position(), {"pianoId": piano}) for node in nodes]
                 state = replace_token(state, after_id=piano)
-                yield self._page(selections.TIMELINE.root, entries, [], state)
+                yield self._page(selections.TIMELINE.root, moved, [], state)
             yield self._page(selections.TIMELINE.root, [], [], None)
         elif state.phase == "end" and state.count == 0:
             yield self._page(selections.TIMELINE.root, [], [], None)

@@ -26,7 +26,9 @@ class Settings(BaseModel):
     timezone: str = Field(
         default="UTC", description="Zone of the business: daily runs start at 02:00 there, event days are cut there"
     )
-    start: AwareDatetime | None = Field(default=None, description="Where the first sync of the timeline begins (30 days ago)")
+    start: AwareDatetime | None = Field(
+        default=None, description="Where the first sync of the timeline begins; default: with its oldest entry"
+    )
     requests_per_second: float = Field(default=2.0, gt=0, description="Pace for the whole account")
     page_size: int = Field(default=100, ge=1, le=1000, description="Full records per request")
     lean_page_size: int = Field(default=250, ge=1, le=1000, description="Ids with change times per request")

@@ -165,13 +165,14 @@ appointments = _snapshot_stream(
 
 
 def _timeline_changed(reader: Reader, window: Window, token: str | None) -> Iterator[Page]:
-    return reader.timeline(window, token, tables.pianos)
+    return reader.timeline(window, token, entries=tables.timeline_entries, pianos=tables.pianos)
 
 
 timeline_entries: Stream[Reader] = Stream(
     key="gazelle/timeline_entries",
     table=tables.timeline_entries,
-    description="What happened with clients and pianos, by time of occurrence; the last seven days are read again for late edits.",
+    description="What happened with clients and pianos, by time of occurrence; the last seven days are read again for late edits."
+    " An entry that two thorough runs miss is buried.",
     records=split,
     parse=_parse("timeline_entries"),
     key_of=_key_of,
@@ -179,6 +180,7 @@ timeline_entries: Stream[Reader] = Stream(
     everything=lambda reader, token: reader.whole_timeline(token),
     version_is_read_time=True,
     overlap=LATE_EDITS,
+    deletes=_MISSING_TWICE,
     reconciling=Reconciling(listed_by=("occurred_at",)),
     # The vendor has no upper bound to ask for: a cut window would read everything after it as well.
     slice=timedelta(days=36_500),

@@ -44,7 +44,13 @@ clients = vendor_table(
         instant("updated_at"),
     ],
     comment="Clients of the piano business: persons and companies",
-    indexes=[["status"], ["preferred_technician_external_id"], ["email"]],
+    indexes=[
+        ["status"],
+        ["default_contact_external_id"],
+        ["preferred_technician_external_id"],
+        ["referral_client_external_id"],
+        ["email"],
+    ],
 )
 
 contacts = vendor_table(
@@ -161,7 +167,7 @@ pianos = vendor_table(
         instant("updated_at"),
     ],
     comment="Pianos; what a former owner's piano became is in view piano_history",
-    indexes=[["client_external_id"], ["next_service"], ["serial_number"]],
+    indexes=[["client_external_id"], ["next_service"], ["next_tuning_external_id"], ["serial_number"]],
 )
 
 appointments = vendor_table(
@@ -191,7 +197,12 @@ appointments = vendor_table(
         instant("updated_at"),
     ],
     comment="Events of the calendar; an appointment is one with type APPOINTMENT",
-    indexes=[["starts_at"], ["client_external_id", "starts_at"], ["technician_external_id", "starts_at"]],
+    indexes=[
+        ["starts_at"],
+        ["client_external_id", "starts_at"],
+        ["technician_external_id", "starts_at"],
+        ["created_by_external_id"],
+    ],
 )
 
 appointment_participants = child_table(
@@ -259,6 +270,8 @@ timeline_entries = vendor_table(
         ["piano_external_id", "occurred_at"],
         ["technician_external_id"],
         ["appointment_external_id"],
+        ["invoice_external_id"],
+        ["estimate_external_id"],
         ["type", "occurred_at"],
     ],
 )

@@ -72,6 +72,19 @@ def test_a_quota_is_told_by_what_is_used_of_its_period(open_page: OpenPage, hous
     assert 'sync_quota_used{account="sendcloud/main",bucket="requests"} 3.0' in page.get("/metrics").text
 
 
+def test_the_age_of_an_accounts_tokens_is_told(open_page: OpenPage, house: House) -> None:
+    house.execute(
+        "insert into sync.oauth_tokens (account, refreshed_at, refresh_set_at, refresh_expires_at) values"
+        " ('gazelle/studio', now() - interval '2 hours', now() - interval '9 days', now() + interval '21 days')"
+    )
+    page = open_page(house)
+    told = re.sub(r"<[^>]+>|\s+", " ", page.get("/").text)
+    assert re.search(r"token +renewed +2 h ago +refresh token of +9 d ago +, ends +in 2[01] d", told)
+    assert 'sync_token_refused{account="gazelle/studio"} 0.0' in page.get("/metrics").text
+    house.execute("update sync.oauth_tokens set refused_at = now(), refusal = 'invalid_grant'")
+    assert "renewal refused" in open_page(house).get("/").text
+
+
 def test_without_any_data_every_page_is_there(open_page: OpenPage) -> None:
     page = open_page()
     for path in ("/", "/queue", "/alerts", "/streams/suppliers/stock/bigbuy/main", "/metrics"):

@@ -18,7 +18,6 @@ from sync_pipelines.vendors.gazelle.settings import Settings
 from sync_pipelines_tests.sandboxes import RunningSandbox
 
 ACCOUNT = "gazelle/studio"
-BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 API_KEY = {"api_key": "sandbox-api-key"}
 OAUTH = {"client_id": "sandbox-client", "client_secret": "sandbox-secret", "refresh_token": "sandbox-refresh"}
 
@@ -118,7 +117,7 @@ class Studio:
                 client=reader,
                 run_id=f"run-{self.runs}",
                 settings=self.settings,
-                request=Request(mode, lane, start=BEGINNING, **request),
+                request=Request(mode, lane, start=self.settings.start, **request),
             )
 
     def sync_all(self, **options: Any) -> dict[str, SyncTotals]:
@@ -138,6 +137,9 @@ class Studio:
     def differences(self, *names: str) -> list[str]:
         """Where our tables and the vendor disagree; empty if nowhere."""
         truth = self.control.truth()
+        for node in truth["appointments"].values():
+            people = {"technician": node["userId"], "client": node["clientId"]}
+            node["participants"] = [{"is": f"{role} {who}"} for role, who in people.items() if who]
         found: list[str] = []
         for name in names or COLUMNS:
             rows, expected = self.rows(name), truth[name]
@@ -156,6 +158,7 @@ class Studio:
             ("contact_emails", "contacts", "emails", "email", "email"),
             ("contact_phones", "contacts", "phones", "phone", "phoneNumber"),
             ("contact_locations", "contacts", "locations", "postal_code", "postalCode"),
+            ("appointment_participants", "appointments", "participants", "role || ' ' || participant_external_id", "is"),
             ("appointment_pianos", "appointments", "pianos", "piano_external_id", "pianoId"),
             ("appointment_services", "appointments", "services", "service_item_external_id", "masterServiceItemId"),
         ):

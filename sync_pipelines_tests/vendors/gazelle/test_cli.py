@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from dagster import DagsterInstance
 
 from sync_pipelines.cli import invoke
 from sync_pipelines.core.secrets import MasterKeys
@@ -48,6 +49,12 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
     return code, json.loads(capsys.readouterr().out or "null")
 
 
+def log_of(run_id: str) -> str:
+    """What a run wrote into Dagster's log."""
+    with DagsterInstance.get() as instance:
+        return "\n".join(entry.user_message for entry in instance.all_logs(run_id))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_an_account_from_consent_to_tables_and_back_to_a_refusal(
@@ -74,11 +81,21 @@ def test_an_account_from_consent_to_tables_and_back_to_a_refusal(
 
     code, summary = run(capsys, "gazelle", "sync", "--account", "gazelle/studio")
     assert code == 0
-    assert {row["table"]: row["inserted"] for row in summary if row["table"] != "timeline_entries"} == {
-        name: len(items) for name, items in studio.control.truth().items() if name not in {"deleted", "timeline_entries"}
+    assert {row["table"]: row["inserted"] for row in summary} == {
+        name: len(items) for name, items in studio.control.truth().items() if name != "deleted"
     }
 
+    studio.control.post("schema", removed=["PrivateUser.color"])
+    code, summary = run(capsys, "gazelle", "sync", "--account", "gazelle/studio", "--thorough")
+    assert code == 0
+    assert {row["table"]: row["unknown_words"] for row in summary if row["unknown_words"]} == {"users": ["color is absent"]}
+    assert "not as our mapping knows it, stored as it is: color is absent" in log_of(summary[0]["run_id"])
+    assert "6 fetched, 0 new" in log_of(summary[0]["run_id"])
+
     studio.control.post("tokens", action="revoke")
+    code, summary = run(capsys, "gazelle", "sync", "--account", "gazelle/studio")
+    assert code == 1
+    assert {row["status"] for row in summary} == {"failed"}
     code, told = run(capsys, "sync", "gazelle/users", "--account", "gazelle/studio")
     assert code == 1
     assert "authorize" in told["error"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,11 @@ def full_reads(studio: Studio) -> int:
     return sum(count["full"] for count in studio.control.get("reads").values())
 
 
+def as_text(moment: datetime | None) -> str | None:
+    """As the vendor writes it."""
+    return moment and f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def test_a_first_sync_stores_everything_there_is(studio: Studio) -> None:
     totals = studio.sync_all()
     assert studio.differences() == []
@@ -47,8 +53,30 @@ def test_a_first_sync_stores_everything_there_is(studio: Studio) -> None:
         " LEFT JOIN gazelle.contact_locations l ON l.external_id = k.external_id AND l.usage_type = 'STREET'"
     )
     assert len(client) == 20
+    assert all(row["phone"] is None or re.fullmatch(r"\+\d{8,15}", row["phone"]) for row in client)
     assert all(row["email"] == row["contact_email"] and row["phone"] == row["contact_phone"] for row in client)
     assert all(row["city"] == row["contact_city"] for row in client)
+
+
+def test_archived_contacts_are_stored_and_marked(studio: Studio) -> None:
+    studio.control.post("mutate", names=["archive_contact"] * 2, seed=2)
+    studio.sync("contacts")
+    archived = {key for key, contact in studio.control.truth(stream="contacts")["contacts"].items() if contact["archived"]}
+    assert len(archived) >= 2
+    assert {key for key, row in studio.rows("contacts").items() if row["is_archived"]} == archived
+
+
+def test_services_of_appointments_are_money_in_minor_units_and_quantities_in_units(studio: Studio) -> None:
+    studio.sync("appointments")
+    items = {
+        item["id"]: item
+        for event in studio.control.truth(stream="appointments")["appointments"].values()
+        for item in event["services"]
+    }
+    rows = studio.query("SELECT * FROM gazelle.appointment_services")
+    assert {row["service_id"]: (row["amount_minor"], row["quantity"], row["piano_external_id"]) for row in rows} == {
+        key: (item["amount"], item["quantity"] / 100, item["pianoId"]) for key, item in items.items()
+    }
 
 
 def test_an_unchanged_day_writes_no_row_and_reads_no_whole_record(studio: Studio) -> None:
@@ -188,6 +216,34 @@ def test_a_thorough_run_does_not_go_on_where_a_lean_one_stopped(studio: Studio) 
     assert studio.differences("clients") == []
 
 
+def test_the_timeline_begins_where_the_settings_say(studio: Studio) -> None:
+    moments = sorted(entry["occurredAt"] for entry in studio.control.truth(stream="timeline_entries")["timeline_entries"].values())
+    studio.settings = studio.settings.model_copy(update={"start": datetime.fromisoformat(moments[70])})
+    studio.sync("timeline_entries")
+    assert len(studio.rows("timeline_entries")) == len([moment for moment in moments if moment >= moments[70]])
+
+
+def test_a_first_sync_of_the_timeline_goes_on_where_it_stopped(studio: Studio) -> None:
+    studio.settings = studio.settings.model_copy(update={"page_size": 25})
+    studio.control.faults({"kind": "status", "status": 400, "path": "graphql", "skip": 2, "times": 1})
+    with pytest.raises(DataError):
+        studio.sync("timeline_entries")
+    assert 0 < len(studio.rows("timeline_entries")) < 120
+    studio.sync("timeline_entries")
+    assert studio.differences("timeline_entries") == []
+
+
+def test_deleted_entries_are_buried_after_two_thorough_runs(studio: Studio) -> None:
+    studio.sync("timeline_entries")
+    entry = next(iter(studio.rows("timeline_entries")))
+    studio.control.post("vanish", collection="timeline", id=entry)
+    for _ in range(2):
+        assert entry in studio.rows("timeline_entries")
+        studio.sync("timeline_entries", lane=Lane.BACKFILL, mode=Mode.FULL)
+    assert entry in studio.rows("timeline_entries", deleted=True)
+    assert studio.differences("timeline_entries") == []
+
+
 def test_a_day_of_the_timeline_can_be_read_again(studio: Studio) -> None:
     studio.sync("timeline_entries")
     entry = sorted(studio.rows("timeline_entries").values(), key=lambda row: row["occurred_at"])[50]
@@ -223,10 +279,22 @@ def test_views_for_reports(studio: Studio) -> None:
     overview = {row["external_id"]: row for row in studio.query("SELECT * FROM gazelle.client_overview")}
     truth: dict[str, Any] = studio.control.truth()
     assert overview.keys() == truth["clients"].keys()
+    contacts = truth["contacts"]
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     for key, row in overview.items():
+        default = contacts[truth["clients"][key]["defaultContactId"]]
+        assert (row["contact_name"], row["phone"]) == (
+            f"{default['firstName']} {default['lastName']}",
+            default["phones"][0]["phoneNumber"] if default["phones"] else None,
+        )
+        visits = [event for event in truth["appointments"].values() if event["clientId"] == key and event["type"] == "APPOINTMENT"]
+        held = [event["start"] for event in visits if event["start"] < now and event["status"] in {"ACTIVE", "COMPLETE"}]
+        coming = [event["start"] for event in visits if event["start"] >= now and event["status"] == "ACTIVE"]
+        assert as_text(row["last_appointment_at"]) == max(held, default=None)
+        assert as_text(row["next_appointment_at"]) == min(coming, default=None)
         assert row["piano_count"] == sum(piano["clientId"] == key for piano in truth["pianos"].values())
         entries = [entry["occurredAt"] for entry in truth["timeline_entries"].values() if entry["clientId"] == key]
-        assert (row["last_entry_at"] and f"{row['last_entry_at'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}") == max(entries, default=None)
+        assert as_text(row["last_entry_at"]) == max(entries, default=None)
     due = {row["external_id"] for row in studio.query("SELECT external_id FROM gazelle.pianos_due")}
     assert due == {key for key, piano in truth["pianos"].items() if piano["status"] == "ACTIVE" and piano["calculatedNextService"]}
 

@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import pytest
 
+from sync_pipelines.core.budget import read_budgets
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import AuthError, ConfigError
 from sync_pipelines.core.oauth import read_token_ages
 from sync_pipelines.vendors.gazelle import selections, vendor
+from sync_pipelines.vendors.gazelle.settings import Settings
 from sync_pipelines_tests.sandboxes import RunningSandbox
-from sync_pipelines_tests.vendors.gazelle.studio import OAUTH, Studio
+from sync_pipelines_tests.vendors.gazelle.studio import ACCOUNT, OAUTH, Studio
 
 
 @pytest.fixture
@@ -44,6 +46,14 @@ def test_many_that_refresh_at_once_use_one_refresh(studio: Studio) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(read, range(4))) == {6}
     assert studio.control.get("tokens") == {"issued": 2, "refreshed": 2, "refused": 0}
+
+
+def test_an_account_makes_two_requests_a_second_unless_its_settings_say_otherwise(studio: Studio) -> None:
+    for settings, pause_s in ((Settings(), 0.5), (Settings(requests_per_second=5), 0.2)):
+        studio.settings = settings
+        with vendor.connect(studio.context()) as reader:
+            reader.client.plain(selections.USERS)
+        assert [report.period_s for report in read_budgets(studio.database, ACCOUNT)] == [pytest.approx(pause_s)]
 
 
 def test_the_refresh_tokens_end_is_seen_coming(studio: Studio) -> None:
