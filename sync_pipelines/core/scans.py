@@ -28,10 +28,11 @@ scans_table = Table(
     Column("stream", Text, primary_key=True),
     instant("started_at", nullable=False),
     instant("updated_at", nullable=False),
-    Column("next_token", Text, comment="Where the scan goes on; null before its first page is stored"),
+    Column("next_token", Text, comment="Where the scan goes on; null before its first page is stored and after its last"),
     Column("seen", BigInteger, nullable=False, comment="Keys noted in scan_keys, to notice that those were lost"),
+    instant("whole_at", comment="When the latest finished scan began that left nothing out; null before the first"),
     schema=SYNC_SCHEMA,
-    comment="Full scans under way",
+    comment="Full scans: the one under way or the latest, and since when everything is known to have been read once",
 )
 
 scan_keys_table = Table(
@@ -101,13 +102,24 @@ class Scan:
             token, seen, is_alive, kept = row
             if token is not None and is_alive and seen == kept:
                 return str(token)
-        self._forget(connection)
+        self._forget_seen(connection)
         connection.execute(
             "INSERT INTO sync.scans (account, stream, started_at, updated_at, seen)"
-            " VALUES (%s, %s, clock_timestamp(), clock_timestamp(), 0)",
+            " VALUES (%s, %s, clock_timestamp(), clock_timestamp(), 0) ON CONFLICT (account, stream) DO UPDATE"
+            " SET started_at = excluded.started_at, updated_at = excluded.updated_at, next_token = NULL, seen = 0",
             [self.account, self.stream],
         )
         return None
+
+    def whole_at(self, connection: Connection[Any]) -> datetime | None:
+        """When the latest finished scan began that left nothing out, aware UTC; ``None`` if there was none.
+
+        Rows alone do not tell: a first scan that was cut off has stored some.
+        """
+        row = connection.execute(
+            "SELECT whole_at FROM sync.scans WHERE account = %s AND stream = %s", [self.account, self.stream]
+        ).fetchone()
+        return row[0].astimezone(UTC) if row and row[0] else None
 
     def saw(self, connection: Connection[Any], keys: Iterable[tuple[Any, ...]]) -> None:
         """Notes keys of a stored page."""
@@ -133,10 +145,17 @@ class Scan:
             [next_token, self.account, self.stream],
         )
 
-    def finish(self, connection: Connection[Any]) -> datetime:
-        """Ends the scan; returns when it began (aware UTC). `bury_absent` still needs what it saw."""
+    def finish(self, connection: Connection[Any], *, is_whole: bool = True) -> datetime:
+        """Ends the scan; returns when it began (aware UTC). `bury_absent` still needs what it saw.
+
+        Args:
+            connection: Inside the transaction that stores the last page.
+            is_whole: It left nothing out.
+        """
         row = connection.execute(
-            "DELETE FROM sync.scans WHERE account = %s AND stream = %s RETURNING started_at", [self.account, self.stream]
+            "UPDATE sync.scans SET next_token = NULL, seen = 0, updated_at = clock_timestamp(),"
+            " whole_at = CASE WHEN %s THEN started_at ELSE whole_at END WHERE account = %s AND stream = %s RETURNING started_at",
+            [is_whole, self.account, self.stream],
         ).fetchone()
         assert row is not None  # noqa: S101  # resume() has made it
         started: datetime = row[0]
@@ -147,7 +166,7 @@ class Scan:
         policy = stream.deletes
         table = Identifier(stream.table.schema or "public", stream.table.name)
         self._count_missed(connection, table, key_names(stream.table)[1:], now)
-        connection.execute("DELETE FROM sync.scan_keys WHERE account = %s AND stream = %s", [self.account, self.stream])
+        self._forget_seen(connection)
         due = [
             tuple(row[0])
             for row in connection.execute(
@@ -225,9 +244,5 @@ class Scan:
             [self.account, self.stream],
         )
 
-    def _forget(self, connection: Connection[Any]) -> None:
-        for table in ("scans", "scan_keys"):
-            connection.execute(
-                SQL("DELETE FROM {} WHERE account = %s AND stream = %s").format(Identifier("sync", table)),
-                [self.account, self.stream],
-            )
+    def _forget_seen(self, connection: Connection[Any]) -> None:
+        connection.execute("DELETE FROM sync.scan_keys WHERE account = %s AND stream = %s", [self.account, self.stream])

@@ -300,7 +300,7 @@ class _Run:
         )
 
     def _finish_scan(self, connection: Connection[Any], scan: Scan, *, is_whole: bool) -> None:
-        started = scan.finish(connection)
+        started = scan.finish(connection, is_whole=is_whole)
         if self._stream.deletes.found_by is Deletes.ABSENT:
             outcome = scan.bury_absent(connection, self._stream, run_id=self._run_id, now=clock(connection))
             self._totals.deleted += outcome.deleted

@@ -8,8 +8,8 @@ one that still exists was only moved, one that does not counts as missed (`core.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from sqlalchemy import Table
 from sync_pipelines.core.db import Database, clock, without_nested_loops
 from sync_pipelines.core.http import CallStats
 from sync_pipelines.core.jsons import Json, decode_json
+from sync_pipelines.core.scans import Scan
 from sync_pipelines.core.stream import Page
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.gazelle import selections
@@ -35,6 +36,12 @@ _MARGIN = timedelta(days=1)
 """Event dates are cut in a zone nobody documents, so ranges are widened by a day on both sides (apis/gazelle/facts.md §9)."""
 _RECENT = timedelta(days=2)
 _MOVED_WITHIN = timedelta(days=14)
+
+WHOLE_CALENDAR_EVERY = timedelta(days=8)
+"""The weekly thorough run reads the whole calendar; if none has come to its end for longer, a daily one does so in its place."""
+
+_CALENDAR = "calendar"
+"""Name of the scope that is the whole calendar."""
 
 
 class Body(msgspec.Struct):
@@ -59,6 +66,7 @@ class _Token(msgspec.Struct, frozen=True):
     is_whole: bool = False
     position: Position = Position()
     after_id: str = ""
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +92,17 @@ class Scope:
 
     Attributes:
         arguments: The list's arguments.
+        name: Kept in the token, because a place in one part of a list means nothing in another.
         outside: SQL over the stored rows, alias ``t``: those the scan will not meet; ``None`` if it meets all.
         parameters: For ``outside``.
+        is_whole: It is all that is wanted of the list.
     """
 
     arguments: dict[str, Json]
+    name: str = ""
     outside: Composable | None = None
     parameters: tuple[Any, ...] = ()
+    is_whole: bool = True
 
 
 EVERYTHING = Scope({})
@@ -129,8 +141,8 @@ class Reader:
     def scan(self, snapshot: Snapshot, token: str | None, scope: Scope = EVERYTHING) -> Iterator[Page]:
         """Reads a whole list, or goes on at a token."""
         state = _decode(token)
-        if state is None or (state.is_lean and self._is_thorough):
-            state = _Token("list", is_lean=not self._is_thorough and self._has_rows(snapshot.table))
+        if state is None or state.scope != scope.name or (state.is_lean and self._is_thorough):
+            state = _Token("list", is_lean=not self._is_thorough and self._has_rows(snapshot.table), scope=scope.name)
         if state.phase == "list":
             for nodes, seen, position in self._listed(snapshot, state, scope):
                 after = "outside" if scope.outside is not None else "missing"
@@ -150,18 +162,41 @@ class Reader:
             (snapshot.stream,),
         )
         found = list(self.client.lookup(snapshot.lookup, missed)) if len(missed) <= MOST_LOOKUPS else []
-        yield self._page(snapshot.lookup.root, found, [], None)
+        yield replace(self._page(snapshot.lookup.root, found, [], None), is_whole=scope.is_whole)
 
     def appointments(self, snapshot: Snapshot, token: str | None) -> Iterator[Page]:
-        """Scans events: in a thorough run all, else those around today; the others are taken to exist still."""
+        """Scans events: those around today, and the others are taken to exist still; or the whole calendar.
+
+        The whole in a thorough run, and in any run while none has read it to its end lately. What is under way stays what it is.
+        """
+        state = _decode(token)
+        name = _CALENDAR if self._is_thorough else state.scope if state else ""
+        if not name:
+            name = _CALENDAR if self._is_whole_due(snapshot) else self._days_around_today()
+        yield from self.scan(snapshot, token, self._whole_calendar() if name == _CALENDAR else self._calendar_of(name, snapshot))
+
+    def _is_whole_due(self, snapshot: Snapshot) -> bool:
+        with self._database.connect() as connection:
+            last = Scan(self.account, snapshot.stream).whole_at(connection)
+            return last is None or last < clock(connection) - WHOLE_CALENDAR_EVERY
+
+    def _days_around_today(self) -> str:
+        """First and last local day, as ISO 8601 writes an interval."""
+        today = self.settings.today(self._now())
+        first = today - timedelta(days=self.settings.event_days_back)
+        last = today + timedelta(days=self.settings.event_days_ahead)
+        return f"{first.date().isoformat()}/{last.date().isoformat()}"
+
+    def _whole_calendar(self) -> Scope:
+        types = self.settings.event_types
+        if not types:
+            return Scope({"filters": {}}, _CALENDAR)
+        return Scope({"filters": {"type": types}}, _CALENDAR, SQL("t.type <> ALL(%s)"), (list(types),))
+
+    def _calendar_of(self, days: str, snapshot: Snapshot) -> Scope:
+        first, last = (date.fromisoformat(day) for day in days.split("/"))
         types = self.settings.event_types
         filters: dict[str, Json] = {"type": types} if types else {}
-        if self._is_thorough or not self._has_rows(snapshot.table):
-            yield from self.scan(snapshot, token, self._scope_of_types(filters, types))
-            return
-        today = self.settings.today(self._now())
-        first = (today - timedelta(days=self.settings.event_days_back)).date()
-        last = (today + timedelta(days=self.settings.event_days_ahead)).date()
         filters |= {"dateGet": (first - _MARGIN).isoformat(), "dateLet": (last + _MARGIN).isoformat()}
         outside = SQL(
             "(t.starts_at IS NULL OR (t.starts_at AT TIME ZONE %s)::date NOT BETWEEN %s AND %s"
@@ -171,12 +206,7 @@ class Reader:
             " AND a.key = ARRAY[t.external_id])"
         )
         parameters = (self.settings.timezone, first, last, types, snapshot.stream)
-        yield from self.scan(snapshot, token, Scope({"filters": filters}, outside, parameters))
-
-    def _scope_of_types(self, filters: dict[str, Json], types: Sequence[str] | None) -> Scope:
-        if not types:
-            return Scope({"filters": filters})
-        return Scope({"filters": filters}, SQL("t.type <> ALL(%s)"), (list(types),))
+        return Scope({"filters": filters}, days, outside, parameters, is_whole=False)
 
     def _listed(self, snapshot: Snapshot, state: _Token, scope: Scope) -> Iterator[tuple[list[bytes], list[str], Position | None]]:
         listing = snapshot.listing

@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
 from sync_pipelines.core.secrets import MasterKeys, Secrets
-from sync_pipelines.core.sync import Mode, Request, sync_stream
+from sync_pipelines.core.sync import Mode, OnProgress, Request, sync_stream
 from sync_pipelines.core.totals import SyncTotals
 from sync_pipelines.core.vendor import AccountContext
 from sync_pipelines.vendors.gazelle import streams, vendor
@@ -105,7 +105,15 @@ class Studio:
             lane=lane,
         )
 
-    def sync(self, name: str, *, lane: Lane = Lane.LIVE, mode: Mode = Mode.INCREMENTAL, **request: Any) -> SyncTotals:
+    def sync(
+        self,
+        name: str,
+        *,
+        lane: Lane = Lane.LIVE,
+        mode: Mode = Mode.INCREMENTAL,
+        on_progress: OnProgress = lambda _: None,
+        **request: Any,
+    ) -> SyncTotals:
         """One run of one stream."""
         stream = next(stream for stream in streams.STREAMS if stream.name == name)
         self.runs += 1
@@ -118,6 +126,7 @@ class Studio:
                 run_id=f"run-{self.runs}",
                 settings=self.settings,
                 request=Request(mode, lane, start=self.settings.start, **request),
+                on_progress=on_progress,
             )
 
     def sync_all(self, **options: Any) -> dict[str, SyncTotals]:

@@ -15,6 +15,7 @@ from sync_pipelines.core.db import Database
 from sync_pipelines.core.errors import DataError
 from sync_pipelines.core.sync import Mode
 from sync_pipelines.core.tables import COMMON_COLUMNS
+from sync_pipelines.core.totals import SyncTotals
 from sync_pipelines.core.windows import Window
 from sync_pipelines.vendors.gazelle import streams
 from sync_pipelines_tests.sandboxes import RunningSandbox
@@ -159,6 +160,52 @@ def test_the_daily_run_leaves_old_events_alone_and_the_weekly_one_finds_them_gon
     studio.sync("appointments", lane=Lane.BACKFILL)
     studio.sync("appointments")
     assert old in studio.rows("appointments", deleted=True)
+
+
+class CutOffError(Exception):
+    """The end of a run after its first page."""
+
+
+def cut_off(_: SyncTotals) -> None:
+    raise CutOffError
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_a_first_reading_that_was_cut_off_is_not_taken_for_the_whole_calendar(
+    sandbox: Callable[..., RunningSandbox], database: Database, *, is_forgotten: bool
+) -> None:
+    studio = Studio(sandbox("gazelle", size="tiny"), database, page_size=5, lean_page_size=5)
+    with pytest.raises(CutOffError):
+        studio.sync("appointments", on_progress=cut_off)
+    assert studio.rows("appointments")
+    if is_forgotten:
+        studio.query("UPDATE sync.scans SET updated_at = updated_at - interval '2 days' RETURNING 1")
+    studio.sync("appointments")
+    assert studio.differences("appointments") == []
+
+
+def test_a_daily_reading_goes_on_where_a_weekly_one_was_cut_off_and_reads_all(
+    sandbox: Callable[..., RunningSandbox], database: Database
+) -> None:
+    studio = Studio(sandbox("gazelle", size="tiny"), database, page_size=5, lean_page_size=5)
+    studio.sync("appointments")
+    oldest = min(studio.rows("appointments").values(), key=lambda row: row["starts_at"])["external_id"]
+    studio.control.post("edit", collection="events", id=oldest, fields={"duration": 7})
+    with pytest.raises(CutOffError):
+        studio.sync("appointments", lane=Lane.BACKFILL, on_progress=cut_off)
+    studio.sync("appointments")
+    assert studio.differences("appointments") == []
+
+
+def test_a_daily_run_reads_the_whole_calendar_when_no_weekly_one_has_ended(studio: Studio) -> None:
+    studio.sync("appointments")
+    oldest = min(studio.rows("appointments").values(), key=lambda row: row["starts_at"])["external_id"]
+    studio.control.post("edit", collection="events", id=oldest, fields={"duration": 7})
+    studio.sync("appointments")
+    assert studio.differences("appointments") != []
+    studio.query("UPDATE sync.scans SET whole_at = whole_at - interval '9 days' RETURNING 1")
+    studio.sync("appointments")
+    assert studio.differences("appointments") == []
 
 
 def test_a_moved_piano_keeps_its_history_under_both_ids(studio: Studio) -> None:
