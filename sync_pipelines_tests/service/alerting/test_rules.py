@@ -283,6 +283,24 @@ def test_vendors_add_their_own_concerns(shop: House) -> None:
     assert open_alerts(shop, "rule_trouble") == {}
 
 
+def test_suppliers_lists_that_cannot_be_believed_are_named(shop: House) -> None:
+    shop.execute(
+        "insert into suppliers.reads (account, stream, feed, scope, pages, rows, as_of, read_at, suspect_since)"
+        " select 'bigbuy/main', 'stock', 'productsstockbyhandlingdays', s, 1, 9, now() - interval '7 hours', now(), now()"
+        " from unnest(array['1', '2']) s"
+    )
+    shop.execute(
+        "insert into suppliers.stock (account, supplier_sku, item_kind, feed, scope, quantity, handling, raw, version,"
+        " content_hash, first_seen_at, synced_at, run_id) values ('bigbuy/main', 'S1', 'variant',"
+        " 'productsstockbyhandlingdays', '1', 4, '[]', '{}', now() - interval '7 hours', '', now(), now(), 'r')"
+    )
+    shop.watch.round()
+    told = open_alerts(shop, "suppliers")
+    assert "answers implausibly for 2 of its parts" in told["productsstockbyhandlingdays of bigbuy/main"]
+    assert "stock of 1 SKUs is unknown" in told["stock of bigbuy/main"]
+    assert open_alerts(shop, "rule_trouble") == {}
+
+
 LINK = """
 accounts:
   - {id: grand_shooting/main, base_url: "http://127.0.0.1:1/v3", credentials: {token: a}, settings: {account_id: 1}}
