@@ -23,7 +23,7 @@ class Control:
     """
 
     def __init__(self, root: str) -> None:
-        self._client = httpx.Client(base_url=f"{root}/_control/", timeout=60)
+        self._client = httpx.Client(base_url=f"{root}/_control/", timeout=300)
 
     def log(self) -> list[dict[str, Any]]:
         """Every request so far: ``at, method, path, query, status, throttled, fault, account``."""

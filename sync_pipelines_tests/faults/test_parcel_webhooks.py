@@ -100,6 +100,7 @@ def test_unreliable_webhooks_end_in_the_truth_and_forged_ones_leave_no_trace(
     )
     assert rows(shop, behind) == [(0,)]
     waits = seconds_until_stored(shop)
+    assert waits[len(waits) * 95 // 100] <= PROMISED_S
     print(
         f"{report['sent']} deliveries of {EVENTS} events answered in {answered - began:.1f} s, the queue empty"
         f" {drained - answered:.2f} s later; received to stored: median {waits[len(waits) // 2]:.2f} s,"
