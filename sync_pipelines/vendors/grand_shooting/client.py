@@ -78,10 +78,16 @@ def bucket(name: str, requests_per_second: float) -> BucketSpec:
 
 
 class GrandShootingClient:
-    """All calls to one account. ``http`` has ``…/v3`` as base address and the bucket `CALLS` as default."""
+    """All calls to one account.
 
-    def __init__(self, http: HttpClient) -> None:
+    Args:
+        http: Has ``…/v3`` as base address and the bucket `CALLS` as default.
+        overlap_days: Days that a list of changes begins earlier than asked for, the day every delta reads again included.
+    """
+
+    def __init__(self, http: HttpClient, *, overlap_days: int = 1) -> None:
         self.http = http
+        self.overlap_days = overlap_days
 
     @property
     def stats(self) -> CallStats:

@@ -60,8 +60,12 @@ def key_of(raw: bytes, _: str) -> str | None:
 
 
 def changed(client: GrandShootingClient, window: Window, token: str | None) -> Iterator[Page]:
-    """References changed in a window; filters know whole days only, so its first and last day are read entirely."""
-    days = (window.start.date(), window.end.date())
+    """References changed in a window; filters know whole days only, so its first and last day are read entirely.
+
+    The window of a delta begins `REFERENCES.overlap` early already; an account may want more days than that one.
+    """
+    earlier = client.overlap_days * A_DAY - REFERENCES.overlap
+    days = ((window.start - earlier).date(), window.end.date())
     for page in client.pages(after=int(token or 0), changed=days):
         yield _page(page)
 

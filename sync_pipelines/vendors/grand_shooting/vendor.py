@@ -33,7 +33,7 @@ def connect(account: AccountContext, pace: float | None = None, *, owner: str = 
         default_buckets=tuple(spec.name for spec in buckets),
     )
     with http, closing(budget):
-        yield GrandShootingClient(http)
+        yield GrandShootingClient(http, overlap_days=settings.date_overlap_days)
 
 
 def check(client: GrandShootingClient) -> list[CheckItem]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -149,6 +151,18 @@ def test_lost_webhooks_are_healed_by_batch(world: World) -> None:
     one.drain()
     one.expect("paris", paris)
     one.expect("lyon")
+
+
+@pytest.mark.parametrize("days", [1, 5])
+def test_a_delta_begins_as_many_days_earlier_as_the_account_says(world: World, days: int) -> None:
+    one = world()
+    one.settings[MAIN] = one.settings[MAIN].model_copy(update={"date_overlap_days": days})
+    one.mirror()
+    ((confirmed,),) = one.rows("select max(upper(confirmed)) at time zone 'UTC' from sync.windows")
+    one.control.clear_log()
+    one.mirror()
+    (listing,) = one.control.log()
+    assert f"gte:{(confirmed - timedelta(days=days)).date()}" in unquote(listing["query"])
 
 
 def test_the_bad_reference_is_found_by_halving_and_the_others_are_written(world: World) -> None:
