@@ -301,7 +301,7 @@ class _Run:
 
     def _finish_scan(self, connection: Connection[Any], scan: Scan, *, is_whole: bool) -> None:
         started = scan.finish(connection)
-        if self._stream.deletes.found_by is Deletes.ABSENT:
+        if is_whole and self._stream.deletes.found_by is Deletes.ABSENT:
             outcome = scan.bury_absent(connection, self._stream, run_id=self._run_id, now=clock(connection))
             self._totals.deleted += outcome.deleted
             if outcome.held:

@@ -144,6 +144,20 @@ def test_a_window_that_the_vendor_could_not_show_whole_is_stored_and_read_again(
     assert len(confirmed(things)) == 1
 
 
+def test_a_scan_that_was_not_shown_whole_does_not_count_towards_burying(things: Database, vendor: ToyVendor) -> None:
+    full(things, vendor)
+    del vendor.things["t1"]
+    whole = toy_stream(is_windowed=False, deletes=ABSENT)
+
+    def in_part(client: ToyVendor, token: str | None) -> Iterator[Page]:
+        for page in client.everything(token):
+            yield replace(page, is_whole=False)
+
+    full(things, vendor)
+    assert sync(things, vendor, replace(whole, everything=in_part), Request(mode=Mode.FULL)).deleted == 0
+    assert full(things, vendor).deleted == 1
+
+
 def test_a_used_up_quota_ends_the_run_cleanly_and_the_next_goes_on(things: Database, vendor: ToyVendor) -> None:
     resume_at = datetime.now(UTC) + timedelta(hours=1)
     vendor.before_page = crash(1, Throttled("used up", retry_at=resume_at))
