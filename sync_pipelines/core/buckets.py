@@ -60,7 +60,7 @@ class BucketSpec:
         limit: With ``rate`` and ``window_s``: at most so many calls in *any* ``window_s`` (a sliding window).
         reserve: Calls kept for a lane against all lower lanes. Default: 5 % of the capacity for each lane. ``{}`` for none.
         safety: Share of the rate that is used.
-        held: Whether a call counts until it is answered (see the module); only for quotas stricter than our own pace is this moot.
+        held: Whether a call counts until it is answered (see the module); moot where a pace of our own is below the vendor's limit.
     """
 
     name: str
@@ -241,7 +241,7 @@ class BucketState(msgspec.Struct, omit_defaults=True):
             limit = self.calls_per_window(spec)
             return limit - self._window_free(spec), limit, spec.window_s
         if spec.is_fixed and spec.window_s is not None:
-            return self.used + len(self.in_flight), self.calls_per_window(spec), spec.window_s
+            return self.used + self.flying, self.calls_per_window(spec), spec.window_s
         if spec.is_pace:
             return 0, None, 1 / self.refill_rate(spec)
         return max(0.0, spec.burst - self.free(spec)), spec.burst, spec.burst / self.refill_rate(spec)

@@ -13,39 +13,6 @@ from sync_pipelines.core.dead_letters import Letter, NewLetter, RetryQueue
 from sync_pipelines.core.faults import Fault
 from sync_pipelines.core.jsons import decode_json, encode_json
 from sync_pipelines.core.queue import NewTask, QueueSpec, Task, bury, enqueue, finish
-from sync_pipelines.core.queue import retry as retry_task
-
-
-def retry_or_fail(
-    connection: Connection[Any],
-    spec: QueueSpec,
-    task: Task,
-    fault: Fault,
-    *,
-    run_id: str,
-    request: str = "",
-    response: bytes | None = None,
-) -> int | None:
-    """Schedules a failed task's next attempt, or gives it up after its last.
-
-    Args:
-        connection: Open transaction.
-        spec: The task's queue.
-        task: The claimed task.
-        fault: What happened, as `faults.describe` puts it.
-        run_id: The run that worked on it.
-        request: What was asked, without secrets.
-        response: The vendor's answer.
-
-    Returns:
-        The id of the dead letter; ``None`` if the task will be tried again.
-
-    Raises:
-        LeaseLost: Another worker has taken the task over; roll back.
-    """
-    if retry_task(connection, spec, task, f"{fault.cause}: {fault.text}"):
-        return None
-    return fail(connection, task, fault, run_id=run_id, request=request, response=response)
 
 
 def fail(

@@ -9,11 +9,31 @@ from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row
+from sqlalchemy import BigInteger, Column, Identity, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from sync_pipelines.core.tables import SYNC_SCHEMA, instant, metadata
+
+holds_table = Table(
+    "holds",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("subject", Text, nullable=False, comment="Stream or link that is held"),
+    Column("kind", Text, nullable=False, comment="What is held: deletes, stock, prices, …"),
+    Column("detail", JSONB, nullable=False, comment="Counts and a sample, without personal data"),
+    instant("opened_at", nullable=False),
+    instant("confirmed_at", comment="When a person said: go ahead"),
+    Column("confirmed_by", Text),
+    instant("closed_at", comment="When it was carried out, or no longer applied"),
+    schema=SYNC_SCHEMA,
+    comment="Implausible changes that wait for a person",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An implausible change that waits for a person."""
+    """An implausible change that waits for a person; the fields are those of the table."""
 
     id: int
     account: str

@@ -181,8 +181,9 @@ class HttpClient:
                 raise result
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections and gives back the calls that were granted ahead."""
         self._client.close()
+        self._quietly("close", lambda budget: budget.close())
 
     def __enter__(self) -> HttpClient:
         return self
@@ -246,11 +247,11 @@ class HttpClient:
             raw, body = self._exchange(call, request)
         finally:
             if self._budget is not None and grant is not None:
-                self._quietly(call, lambda budget: budget.settle(grant))
+                self._quietly(call.place, lambda budget: budget.settle(grant))
         response = Response(raw.status_code, raw.headers, body, str(request.url))
         if self._observe is not None and self._budget is not None:
             observe = self._observe
-            self._quietly(call, lambda budget: observe(response, budget))
+            self._quietly(call.place, lambda budget: observe(response, budget))
         return raw, response
 
     def _exchange(self, call: Call, request: httpx.Request) -> tuple[httpx.Response, bytes]:
@@ -366,14 +367,14 @@ class HttpClient:
         if pause > 0:
             self._wait(pause)
 
-    def _quietly(self, call: Call, book: Callable[[Budget], None]) -> None:
+    def _quietly(self, place: str, book: Callable[[Budget], None]) -> None:
         """Book-keeping after an answer must not lose the answer: unbooked calls free themselves when their hold ends."""
         if self._budget is None:
             return
         try:
             book(self._budget)
         except SyncError as error:
-            log.warning("%s %s: the budget could not be updated (%s)", self.account, call.place, type(error).__name__)
+            log.warning("%s %s: the budget could not be updated (%s)", self.account, place, type(error).__name__)
 
     # -- addresses ----------------------------------------------------------------------------------------------------------
 

@@ -25,8 +25,8 @@ class Record:
         children: Child rows by table name; each has the child's own key and typed columns, and optionally ``raw`` (bytes).
         content_hash: What "equal" means; by default the hash of ``raw``. Override it where two API versions feed one table.
         deleted: The vendor says the record is gone; its row becomes a tombstone.
-        extra: Further facts of the same vendor object, for the stream's ``after_store``.
-        unknown: ``column=value`` for each vendor word our mapping does not know; stored as it is, and counted.
+        extra: Further facts of the same vendor object, for the stream's ``before_store`` and ``after_store``.
+        unknown: ``column=value`` for each vendor word our mapping does not know, ``field is absent`` for one it misses; counted.
     """
 
     key: tuple[Any, ...]

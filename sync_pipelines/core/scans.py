@@ -13,8 +13,7 @@ from typing import Any
 
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import ARRAY, BigInteger, Column, Identity, Integer, Table, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ARRAY, BigInteger, Column, Integer, Table, Text
 
 from sync_pipelines.core.db import without_nested_loops
 from sync_pipelines.core.stream import Stream
@@ -56,22 +55,6 @@ absences_table = Table(
     instant("first_missed_at", nullable=False),
     schema=SYNC_SCHEMA,
     comment="Rows that the latest full scans did not contain",
-)
-
-holds_table = Table(
-    "holds",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("account", Text, nullable=False),
-    Column("subject", Text, nullable=False, comment="Stream or link that is held"),
-    Column("kind", Text, nullable=False, comment="What is held: deletes, stock, prices, …"),
-    Column("detail", JSONB, nullable=False, comment="Counts and a sample, without personal data"),
-    instant("opened_at", nullable=False),
-    instant("confirmed_at", comment="When a person said: go ahead"),
-    Column("confirmed_by", Text),
-    instant("closed_at", comment="When it was carried out, or no longer applied"),
-    schema=SYNC_SCHEMA,
-    comment="Implausible changes that wait for a person",
 )
 
 

@@ -34,7 +34,8 @@ class Page:
         next_token: Where paging goes on after this page; ``None`` on the last one.
         confirmed_until: The upper bound the vendor says it served, if that is earlier than the window asked for.
         is_whole: For a last page: whether with it all there is has been read. What ends otherwise is stored, but its window stays
-            open, and its scan does not count as one of everything.
+            open, and `Scan.whole_at` stays what it was. Records that its scan neither met nor marked as existing are absent all the
+            same.
     """
 
     body: bytes

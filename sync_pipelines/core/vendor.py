@@ -28,7 +28,6 @@ class AccountContext:
         database: For budgets and token caches.
         secrets: For rotating tokens; ``None`` without a master key.
         lane: Whose quota is used.
-        deadline: Aware UTC instant after which a client need not wait for quota any more.
     """
 
     id: str
@@ -39,7 +38,6 @@ class AccountContext:
     database: Database
     secrets: Secrets | None
     lane: Lane = Lane.LIVE
-    deadline: datetime | None = None
 
     @property
     def vendor(self) -> str:

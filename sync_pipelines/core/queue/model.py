@@ -47,7 +47,6 @@ class QueueSpec:
         retry_delays: Wait before each further attempt. After the last one a failing task is dead.
         lease: How long a claimed task belongs to its worker without `extend`.
         supersede: A newer task of a key takes the place of a waiting older one instead of queueing behind it.
-        keep_done: How long finished work can be looked up and replayed.
         batch_size: How many tasks a worker claims at once.
         max_lost_leases: How often a worker may vanish with a task before the task itself is suspected and buried.
     """
@@ -56,7 +55,6 @@ class QueueSpec:
     retry_delays: tuple[timedelta, ...] = (timedelta(minutes=5), timedelta(minutes=10), timedelta(minutes=20))
     lease: timedelta = timedelta(minutes=2)
     supersede: bool = False
-    keep_done: timedelta = timedelta(days=7)
     batch_size: int = 100
     max_lost_leases: int = 5
 

@@ -80,7 +80,7 @@ def finish(connection: Connection[Any], tasks: Sequence[Task]) -> None:
 
 
 def bury(connection: Connection[Any], tasks: Sequence[Task], error: str) -> None:
-    """Records tasks as dead; `dead_letters.fail` does this and tells a person.
+    """Records tasks as dead; `dead_tasks.fail` does this and tells a person.
 
     Args:
         connection: Open transaction.
@@ -109,7 +109,7 @@ def retry(connection: Connection[Any], spec: QueueSpec, task: Task, error: str, 
         delay: Instead of the queue's own delay.
 
     Returns:
-        ``False`` if the attempts are used up: nothing was written, the task is still leased and wants `dead_letters.fail`.
+        ``False`` if the attempts are used up: nothing was written, the task is still leased and wants `dead_tasks.fail`.
 
     Raises:
         LeaseLost: Another worker has taken it over; roll back.

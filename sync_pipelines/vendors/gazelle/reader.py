@@ -21,7 +21,7 @@ from sync_pipelines.core.http import CallStats
 from sync_pipelines.core.jsons import Json, decode_json
 from sync_pipelines.core.scans import Scan
 from sync_pipelines.core.stream import Page
-from sync_pipelines.core.windows import Window
+from sync_pipelines.core.windows import Ledger, Window
 from sync_pipelines.vendors.gazelle import selections
 from sync_pipelines.vendors.gazelle.client import Edge, GazelleClient, ListPage
 from sync_pipelines.vendors.gazelle.paging import Place, Position, Walk
@@ -236,17 +236,17 @@ class Reader:
 
     # The timeline
 
-    def timeline(self, window: Window, token: str | None, *, entries: Table, pianos: Table) -> Iterator[Page]:
+    def timeline(self, window: Window, token: str | None, *, stream: str, pianos: Table) -> Iterator[Page]:
         """Entries that occurred since the window's start; the vendor has no upper bound to ask for.
 
-        Entries of pianos that lately changed hands are read as well: their history moves to a new piano id. An account's first sync
-        reads all there are, unless its settings say where to begin.
+        Entries of pianos that lately changed hands are read as well: their history moves to a new piano id. Until a
+        window of the stream is confirmed, all there are are read, unless the settings say where to begin.
         """
         since: dict[str, Json] = {"occurredAtGet": window.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
         is_recent = window.end > self._now() - _RECENT
         state = _decode(token)
         if state is None:
-            is_whole = is_recent and not self._is_thorough and self.settings.start is None and not self._has_rows(entries)
+            is_whole = is_recent and not self._is_thorough and self.settings.start is None and self._is_first(stream)
             position = Position() if is_recent else self._tail(window, since)
             state = _Token("list" if position is not None else "end", is_whole=is_whole, position=position or Position())
         if state.is_whole:
@@ -333,6 +333,10 @@ class Reader:
         body = Body([msgspec.Raw(node) for node in nodes], [msgspec.Raw(msgspec.json.encode(Seen(key))) for key in seen])
         token = msgspec.json.encode(state).decode() if state else None
         return Page(body=msgspec.json.encode(body), source=SOURCE, request=f"POST graphql {root}", next_token=token)
+
+    def _is_first(self, stream: str) -> bool:
+        with self._database.connect() as connection:
+            return not Ledger(self.account, stream).confirmed(connection)
 
     def _has_rows(self, table: Table) -> bool:
         with self._database.connect() as connection:

@@ -165,7 +165,7 @@ appointments = _snapshot_stream(
 
 
 def _timeline_changed(reader: Reader, window: Window, token: str | None) -> Iterator[Page]:
-    return reader.timeline(window, token, entries=tables.timeline_entries, pianos=tables.pianos)
+    return reader.timeline(window, token, stream=timeline_entries.key, pianos=tables.pianos)
 
 
 timeline_entries: Stream[Reader] = Stream(

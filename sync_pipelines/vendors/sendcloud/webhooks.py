@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -216,7 +216,7 @@ def _event(parcel: int, at: datetime, row: dict[str, Any], raw: bytes) -> Record
     return Record(key=(parcel, f"{number}:{row['status_code']}"), version=at, row={**row, "event_at": at}, raw=raw)
 
 
-QUEUE = QueueSpec(name=EVENTS, batch_size=500, keep_done=timedelta(days=1))
+QUEUE = QueueSpec(name=EVENTS, batch_size=500)
 """Parcel events on their way into the tables; events of one parcel in the order of their arrival."""
 
 

@@ -91,6 +91,7 @@ def test_an_account_from_consent_to_tables_and_back_to_a_refusal(
     assert {row["table"]: row["unknown_words"] for row in summary if row["unknown_words"]} == {"users": ["color is absent"]}
     assert "not as our mapping knows it, stored as it is: color is absent" in log_of(summary[0]["run_id"])
     assert "6 fetched, 0 new" in log_of(summary[0]["run_id"])
+    studio.control.post("schema", removed=[])
 
     studio.control.post("tokens", action="revoke")
     code, summary = run(capsys, "gazelle", "sync", "--account", "gazelle/studio")
