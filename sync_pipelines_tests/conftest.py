@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -19,6 +20,9 @@ from sync_pipelines_tests.sandboxes import RunningSandbox, run_sandbox
 from sync_pipelines_tests.servers import TestServer
 
 TEMPLATE = "sync_template"
+
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

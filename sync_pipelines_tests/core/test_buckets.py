@@ -90,7 +90,7 @@ LATENCY = st.one_of(st.floats(0, 0.05), st.floats(0, 3), st.just(0.0))
         st.tuples(st.integers(1, 40), st.sampled_from([0.0, 0.01, 0.3, 1.0, 7.0, 61.0, 4000.0]), LATENCY, LATENCY), max_size=12
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_latency_and_no_pattern_of_calls_makes_the_vendor_refuse(name, steps):
     simulation = Simulation(VENDORS[name])
     for calls, pause, there, back in steps:

@@ -133,7 +133,6 @@ def test_no_order_of_events_oversteps_a_quota(simulated):
         settings=settings(
             max_examples=15,
             stateful_step_count=30,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
         ),
     )

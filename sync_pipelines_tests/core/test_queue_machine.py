@@ -246,7 +246,6 @@ def test_under_any_schedule_nothing_is_lost_doubled_or_out_of_order(database: Da
         settings=settings(
             max_examples=600 if os.environ.get("SYNC_PIPELINES_SOAK") else 25,
             stateful_step_count=25,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),

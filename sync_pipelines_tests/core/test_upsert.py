@@ -87,7 +87,7 @@ def _last_of_each(batch: list[Version]) -> list[Version]:
     return list(chosen.values())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(VERSIONS, min_size=1, max_size=5), min_size=1, max_size=6))
 def test_the_newest_version_stays_whatever_order_they_arrive_in(things: Database, batches: list[list[Version]]) -> None:
     with things.connect() as connection:

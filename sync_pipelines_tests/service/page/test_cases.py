@@ -32,7 +32,6 @@ from sync_pipelines_tests.service.toy_service import ACCOUNTS, WEBHOOKS
 CASES = int(os.environ.get("SYNC_PIPELINES_CASES", "25"))
 LIMITS = settings(
     max_examples=CASES,
-    deadline=None,
     database=None,
     derandomize=True,
     phases=[Phase.generate],

@@ -69,7 +69,7 @@ def test_a_price_covers_the_margin_and_ends_as_wanted(cost: Decimal, rule: Price
 
 def test_sql_and_python_ask_the_same_price(database: Database) -> None:
     @given(money, rules)
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
     def agree(cost: Decimal, rule: PriceRule) -> None:
         values = [cost, rule.margin_percent, rule.fixed, rule.min_margin, rule.vat == "in", rule.vat_percent, rule.ending]
         with database.connect() as connection:
