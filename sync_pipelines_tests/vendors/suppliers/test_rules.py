@@ -29,7 +29,6 @@ def test_a_plan_reads_everything_and_keeps_within_every_window(wanted: list[plan
 
 
 @given(parts, st.integers(4, 12))
-@settings(deadline=None)
 def test_no_part_gets_older_than_a_cycle(wanted: list[planner.Part], limit: int) -> None:
     cycle = planner.cycle_windows(sum(part.pages for part in wanted), limit)
     assert planner.worst_age_windows(wanted, limit) <= cycle + 1 + any(part.pages > 1 for part in wanted)
