@@ -8,6 +8,8 @@ from sync_pipelines.orchestration import maintenance
 from sync_pipelines.orchestration.engine import assemble
 from sync_pipelines.registry import all_vendors, modules
 
+gc.set_threshold(50_000)  # imports make no garbage worth looking for; looking after every 700 objects is a tenth of a run's start
+
 defs = assemble([*(module.defs for module in modules("defs")), maintenance.definitions(all_vendors())], open_runtime)
 
 atexit.register(gc.freeze)  # the process of a run looks through all objects again as it ends: half a second of nothing

@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-import pandas as pd
-
 from sync_pipelines.core import partitions
 from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.errors import ContractError, Throttled
@@ -110,6 +108,8 @@ def split(text: str) -> Iterator[bytes]:
     Raises:
         ContractError: A column that we need is missing.
     """
+    import pandas as pd  # half a second of every start, for the few that read a report
+
     frame = pd.read_csv(io.StringIO(text), sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
     missing = [name for name in _REQUIRED if name not in frame.columns]
     if missing:

@@ -11,9 +11,9 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import cache
+from types import ModuleType
 from typing import Any
-
-import cel
 
 from sync_pipelines.vendors.grand_shooting.fields import LIST, OBJECT, READABLE
 
@@ -42,6 +42,19 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 """Text functions CEL's core lacks; none makes its input longer."""
 
 
+@cache
+def _cel() -> ModuleType:
+    """The library, with the first expression: it brings a terminal's toolkit along, a quarter of a second of every start."""
+    import cel
+
+    return cel
+
+
+@cache
+def _matcher() -> Any:
+    return _cel().compile("text.matches(pattern)")
+
+
 class ExpressionError(ValueError):
     """The expression is not valid, or failed on this input; says why."""
 
@@ -62,7 +75,7 @@ class Expression:
         self.source = source
         self._growth, self._loops = _measure(source)
         try:
-            self._program = cel.compile(source)
+            self._program = _cel().compile(source)
         except (ValueError, RuntimeError) as error:
             raise ExpressionError(f"does not parse: {str(error).rsplit('ERROR: ', 1)[-1][:200]}") from error
         bound = frozenset(re.findall(r"\.\s*(?:map|filter|all|exists|exists_one)\s*\(\s*(\w+)", source))
@@ -86,7 +99,7 @@ class Expression:
         if (size + len(self.source)) * self._growth * rounds > MAX_WORK:
             raise ExpressionError("the reference is too large for this expression")
         try:
-            result = self._program.execute(cel.Context(given, _FUNCTIONS))
+            result = self._program.execute(_cel().Context(given, _FUNCTIONS))
         except (ValueError, RuntimeError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
             raise ExpressionError(f"failed: {str(error)[:200]}") from error
         return _from_cel(result)
@@ -99,8 +112,6 @@ class Pattern:
         ExpressionError: Not a valid pattern, or too long or too large when compiled.
     """
 
-    _program = cel.compile("text.matches(pattern)")
-
     def __init__(self, pattern: str) -> None:
         if len(pattern) > MAX_PATTERN:
             raise ExpressionError(f"pattern longer than {MAX_PATTERN} characters")
@@ -112,7 +123,7 @@ class Pattern:
     def search(self, text: str) -> bool:
         """Whether the pattern occurs in the text (of which the first 64 Ki characters count)."""
         try:
-            return bool(self._program.execute({"text": text[:MAX_TEXT], "pattern": self.pattern}))
+            return bool(_matcher().execute({"text": text[:MAX_TEXT], "pattern": self.pattern}))
         except RuntimeError as error:
             raise ExpressionError(f"bad pattern: {' '.join(str(error).split())[:200]}") from error
 
@@ -151,7 +162,7 @@ def _measure(source: str) -> tuple[int, bool]:
 def _check_literal_pattern(following: list[tuple[str | None, str]]) -> None:
     if len(following) < 2 or following[0][0] != "text" or following[1][1] != ")":
         raise ExpressionError("matches() needs a fixed pattern")
-    Pattern(str(cel.evaluate(following[0][1])))
+    Pattern(str(_cel().evaluate(following[0][1])))
 
 
 def _to_cel(value: Any) -> Any:

@@ -43,7 +43,7 @@ from sync_pipelines.orchestration.assets import OWNERS, metadata_of
 from sync_pipelines.orchestration.engine import Engine
 from sync_pipelines.orchestration.schedules import is_active, runtime
 from sync_pipelines.orchestration.vendors import vendor_definitions
-from sync_pipelines.vendors.suppliers import completion, health, requests, score, session
+from sync_pipelines.vendors.suppliers import completion, health, requests, session
 from sync_pipelines.vendors.suppliers.beats import CRONS
 from sync_pipelines.vendors.suppliers.connector import Kind
 from sync_pipelines.vendors.suppliers.connectors import CONNECTORS
@@ -193,6 +193,8 @@ def _ask(opened: Runtime, account: str, kind: Kind) -> bool:
 )
 def product_scores(context: AssetExecutionContext, engine: Engine) -> MaterializeResult[Any]:
     """See `score`."""
+    from sync_pipelines.vendors.suppliers import score  # brings pandas, half a second of every start
+
     return MaterializeResult(metadata={"scored": score.update(engine.runtime.database, context.partition_key)})
 
 
