@@ -189,8 +189,10 @@ def test_a_daily_reading_goes_on_where_a_weekly_one_was_cut_off_and_reads_all(
 ) -> None:
     studio = Studio(sandbox("gazelle", size="tiny"), database, page_size=5, lean_page_size=5)
     studio.sync("appointments")
-    oldest = min(studio.rows("appointments").values(), key=lambda row: row["starts_at"])["external_id"]
-    studio.control.post("edit", collection="events", id=oldest, fields={"duration": 7})
+    long_ago = datetime.now(UTC) - timedelta(days=studio.settings.event_days_back + 5)
+    for key, row in studio.rows("appointments").items():
+        if row["starts_at"] < long_ago:
+            studio.control.post("edit", collection="events", id=key, fields={"duration": 7})
     with pytest.raises(CutOffError):
         studio.sync("appointments", lane=Lane.BACKFILL, on_progress=cut_off)
     studio.sync("appointments")
@@ -270,12 +272,15 @@ def test_the_timeline_begins_where_the_settings_say(studio: Studio) -> None:
     assert len(studio.rows("timeline_entries")) == len([moment for moment in moments if moment >= moments[70]])
 
 
-def test_a_first_sync_of_the_timeline_goes_on_where_it_stopped(studio: Studio) -> None:
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_a_first_sync_of_the_timeline_goes_on_where_it_stopped_or_begins_anew(studio: Studio, *, is_forgotten: bool) -> None:
     studio.settings = studio.settings.model_copy(update={"page_size": 25})
     studio.control.faults({"kind": "status", "status": 400, "path": "graphql", "skip": 2, "times": 1})
     with pytest.raises(DataError):
         studio.sync("timeline_entries")
     assert 0 < len(studio.rows("timeline_entries")) < 120
+    if is_forgotten:
+        studio.query("UPDATE sync.window_progress SET updated_at = updated_at - interval '2 days' RETURNING 1")
     studio.sync("timeline_entries")
     assert studio.differences("timeline_entries") == []
 
