@@ -89,6 +89,7 @@ class Vendor:
         accounts_of: Which account vendors feed these streams; by default the vendor itself (suppliers share one set of tables).
         next_beat: When a stream without a `Stream.cron` is read next: takes the stream's name, the account's id and settings, and
             an aware instant to look forward from.
+        prerequisites: Tries what settings need of this machine, such as a package; takes the account's id and settings.
         retries: Letters besides those of the streams.
         erasures: Rules for personal data besides those of the streams (`stream.Stream.personal`).
     """
@@ -99,6 +100,7 @@ class Vendor:
     check: Callable[[Any], list[CheckItem]]
     accounts_of: tuple[str, ...] = ()
     next_beat: Callable[[str, str, Any, datetime], datetime | None] | None = None
+    prerequisites: Callable[[str, Any], list[CheckItem]] | None = None
     retries: tuple[LetterRetry, ...] = ()
     erasures: tuple[Rule, ...] = ()
 

@@ -39,8 +39,11 @@ def _rows(opened: Runtime, account: str) -> list[dict[str, Any]]:
 
     try:
         vendor = vendor_of_account(account)
-        with vendor.connect(opened.account(account, Lane.LIVE)) as client:
+        resolved = opened.account(account, Lane.LIVE)
+        with vendor.connect(resolved) as client:
             items = vendor.check(client)
+        if vendor.prerequisites is not None:
+            items = [*items, *vendor.prerequisites(account, resolved.settings)]
     except SyncError as error:
         return [{"account": account, "what": "connection", "is_ok": False, "detail": str(error)}]
     return [{"account": account, "what": item.what, "is_ok": item.is_ok, "detail": item.detail} for item in items]

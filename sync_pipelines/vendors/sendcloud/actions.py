@@ -25,7 +25,7 @@ from sync_pipelines.core.faults import describe
 from sync_pipelines.core.jsons import Json, encode_json
 from sync_pipelines.core.stream import ParseContext, WriteContext
 from sync_pipelines.core.upsert import upsert
-from sync_pipelines.vendors.sendcloud import documents, label_requests, mapping, matching, tables
+from sync_pipelines.vendors.sendcloud import document_store, documents, label_requests, mapping, matching, tables
 from sync_pipelines.vendors.sendcloud.client import File, SendCloudClient
 from sync_pipelines.vendors.sendcloud.faults import explain
 from sync_pipelines.vendors.sendcloud.label_requests import LabelRequest
@@ -96,7 +96,10 @@ class Labels:
 
         Raises:
             AuthError: The vendor refuses the credentials.
+            ConfigError: There is no way to keep the documents; nothing was announced.
         """
+        if self.settings.labels.directory is not None:
+            document_store.require(self.account, self.settings.labels.directory)
         totals = LabelTotals()
         while not should_stop():
             with self.database.transaction() as connection:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from psycopg import Connection
 
 from sync_pipelines.core.errors import DataError
+from sync_pipelines.vendors.sendcloud import document_store
 from sync_pipelines.vendors.sendcloud.client import File
 
 PDF = "application/pdf"
@@ -37,13 +36,19 @@ def keep(
     file: File,
     *,
     request_id: int | None,
-    directory: Path | None,
+    directory: str | None,
 ) -> None:
-    """Stores a document, in the row or, with a ``directory``, as a file the row names."""
+    """Stores a document, in the row or, with a ``directory`` or the URL of one, as a file or object the row names.
+
+    Raises:
+        ConfigError: The package of the URL's store is not installed.
+        TransientError: The store did not take it.
+    """
     path = None
     if directory is not None:
-        path = directory / account.replace("/", "-") / f"{parcel}-{kind}{_SUFFIX.get(file.media_type, '')}"
-        _write(path, file.content)
+        name = f"{parcel}-{kind}{_SUFFIX.get(file.media_type, '')}"
+        path = document_store.join(directory, account.replace("/", "-"), name)
+        document_store.write(account, path, file.content)
     connection.execute(
         "INSERT INTO sendcloud.label_documents"
         " (account, parcel_id, kind, media_type, content, path, size, sha256, fetched_at, request_id)"
@@ -57,7 +62,7 @@ def keep(
             kind,
             file.media_type,
             None if path else file.content,
-            str(path) if path else None,
+            path,
             len(file.content),
             hashlib.sha256(file.content).digest(),
             request_id,
@@ -69,7 +74,9 @@ def read(connection: Connection[Any], account: str, requests: Sequence[int], *, 
     """Documents of requests, in the order of the requests given.
 
     Raises:
-        DataError: A file is missing or is not what was kept.
+        DataError: A file or object is missing or is not what was kept.
+        ConfigError: The package of a document's store is not installed.
+        TransientError: The store did not answer, or refused.
     """
     rows = connection.execute(
         "SELECT parcel_id, kind, media_type, content, path, sha256 FROM sendcloud.label_documents"
@@ -79,7 +86,7 @@ def read(connection: Connection[Any], account: str, requests: Sequence[int], *, 
     documents = []
     for parcel, found_kind, media_type, content, path, digest in rows:
         try:
-            data = content if content is not None else Path(path).read_bytes()
+            data = content if content is not None else document_store.read(account, path)
         except OSError as error:
             raise DataError(f"{account}: {path} of parcel {parcel} cannot be read ({error.strerror})", account=account) from error
         if hashlib.sha256(data).digest() != digest:
@@ -112,14 +119,3 @@ def merge(documents: Iterable[Document]) -> bytes:
     merged = io.BytesIO()
     writer.write(merged)
     return merged.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replaces a file at once, so that nobody reads half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

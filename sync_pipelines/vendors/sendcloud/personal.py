@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from sync_pipelines.core.erasures import CHUNK, Erasing, Rule, erase_letters, erase_rows
 from sync_pipelines.core.personal import Personal
-from sync_pipelines.vendors.sendcloud import letters, tables
+from sync_pipelines.vendors.sendcloud import document_store, letters, tables
 
 FIELDS = (
     # v3 orders
@@ -55,7 +54,7 @@ def _erase_letters(erasing: Erasing) -> dict[str, int]:
 
 
 def _drop_documents(erasing: Erasing) -> dict[str, int]:
-    """Labels are addresses; a file goes before the row that names it, so that none is forgotten."""
+    """Labels are addresses; a file or object goes before the row that names it, so that none is forgotten."""
     dropped = 0
     while True:
         with erasing.database.transaction() as connection:
@@ -66,7 +65,7 @@ def _drop_documents(erasing: Erasing) -> dict[str, int]:
             ).fetchall()
             for _, _, path in rows:
                 if path:
-                    Path(path).unlink(missing_ok=True)
+                    document_store.remove(erasing.account, path)
             connection.cursor().executemany(
                 "DELETE FROM sendcloud.label_documents WHERE account = %s AND parcel_id = %s AND kind = %s",
                 [[erasing.account, parcel, kind] for parcel, kind, _ in rows],

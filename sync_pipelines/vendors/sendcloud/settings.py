@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from sync_pipelines.core.instants import UtcInstant
 from sync_pipelines.core.personal import PERSONAL_DATA_DAYS
 from sync_pipelines.core.references import Reference
+from sync_pipelines.vendors.sendcloud import document_store
 
 DEFAULT_BASE_URL = "https://panel.sendcloud.sc/api"
 """``/v2`` and ``/v3`` are appended."""
@@ -47,7 +47,10 @@ class LabelSettings(BaseModel):
         default="application/pdf", description="Format of the documents; application/zpl for label printers"
     )
     dpi: Literal[72, 203, 300, 600] | None = Field(default=None, description="Resolution; default: the vendor's")
-    directory: Path | None = Field(default=None, description="Keep documents as files here instead of in the database")
+    directory: Annotated[str, AfterValidator(document_store.checked)] | None = Field(
+        default=None,
+        description="Keep documents here instead of in the database: a directory, or a URL such as s3://bucket/labels (gs://, az://)",
+    )
     at_once: int = Field(default=4, ge=1, le=10, description="Calls under way at the same time")
 
 

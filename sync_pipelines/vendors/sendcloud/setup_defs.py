@@ -31,7 +31,7 @@ from sync_pipelines.vendors.sendcloud.catalogue.defs import AccountConfig
 from sync_pipelines.vendors.sendcloud.client import SendCloudClient
 from sync_pipelines.vendors.sendcloud.outcomes import told
 from sync_pipelines.vendors.sendcloud.reference import streams as reference
-from sync_pipelines.vendors.sendcloud.vendor import check, connect
+from sync_pipelines.vendors.sendcloud.vendor import check, connect, prerequisites
 
 Work = Callable[[AccountContext, SendCloudClient, str], dict[str, Any]]
 """What a step does with account, client and run id; answers its counts."""
@@ -52,8 +52,8 @@ def _step(name: str, description: str, work: Work) -> OpDefinition:
 
 
 def _test(account: AccountContext, client: SendCloudClient, run_id: str) -> dict[str, Any]:
-    del account, run_id
-    items = check(client)
+    del run_id
+    items = [*check(client), *prerequisites(account.id, account.settings)]
     if broken := [item for item in items if not item.is_ok]:
         raise Failure("; ".join(f"{item.what}: {item.detail}" for item in broken), allow_retries=False)
     return {item.what.replace(" ", "_"): item.detail for item in items}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 
 from sync_pipelines.core.budget import Budget
-from sync_pipelines.core.errors import SyncError
+from sync_pipelines.core.errors import ConfigError, SyncError
 from sync_pipelines.core.http import HttpClient
 from sync_pipelines.core.oauth import OAuthRefresh
 from sync_pipelines.core.vendor import AccountContext, CheckItem, Vendor
-from sync_pipelines.vendors.sendcloud import streams
+from sync_pipelines.vendors.sendcloud import document_store, streams
 from sync_pipelines.vendors.sendcloud.client import (
     DEFAULT_AUTH_URL,
     SendCloudClient,
@@ -76,11 +77,24 @@ def check(client: SendCloudClient) -> list[CheckItem]:
     return items
 
 
+def prerequisites(account: str, settings: Any) -> list[CheckItem]:
+    """Whether this machine can keep documents where the account wants them; nothing, if it wants them in the database."""
+    directory = settings.labels.directory
+    if directory is None:
+        return []
+    try:
+        document_store.require(account, directory)
+    except ConfigError as error:
+        return [CheckItem("keep documents", is_ok=False, detail=str(error))]
+    return [CheckItem("keep documents", is_ok=True, detail=directory)]
+
+
 VENDOR = Vendor(
     name="sendcloud",
     streams=(streams.orders, streams.parcels, *REFERENCE),
     connect=connect,
     check=check,
+    prerequisites=prerequisites,
     retries=RETRIES,
     erasures=ERASURES,
 )

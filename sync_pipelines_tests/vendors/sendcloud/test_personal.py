@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from upath import UPath
+
 from sync_pipelines.core import erasures
 from sync_pipelines.core.sync import Mode, Request
 from sync_pipelines.vendors.sendcloud import documents
@@ -47,21 +49,27 @@ def found(shop: Shop, words: set[str]) -> list[str]:
 
 
 def test_after_two_years_no_person_is_left_in_any_table(shop: Shop, tmp_path: Path) -> None:
+    store = f"memory://{tmp_path.name}/labels"
     shop.sync(orders, Request(Mode.FULL))
     shop.sync(parcels, Request(start=datetime.now(UTC) - timedelta(days=60)))
     with shop.database.connect() as connection:
         documents.keep(connection, ACCOUNT, 1, "label", File(b"label", "application/pdf"), request_id=None, directory=None)
-        documents.keep(connection, ACCOUNT, 2, "label", File(b"label", "application/pdf"), request_id=None, directory=tmp_path)
+        documents.keep(connection, ACCOUNT, 2, "label", File(b"label", "application/pdf"), request_id=None, directory=str(tmp_path))
+        documents.keep(connection, ACCOUNT, 3, "label", File(b"label", "application/pdf"), request_id=None, directory=store)
+        documents.keep(connection, ACCOUNT, 4, "label", File(b"label", "application/pdf"), request_id=None, directory=store)
+    objects = UPath(store)
+    next(objects.rglob("4-label.pdf")).unlink()
     words, rows = persons(shop), shop.stored()
     assert words
     assert found(shop, words)
     assert erase(shop, years=1) == {}
     erased = erase(shop, years=20)
     assert erased["sendcloud.orders"] == len(rows)
-    assert erased["sendcloud.label_documents"] == 2
+    assert erased["sendcloud.label_documents"] == 4
     assert not found(shop, words)
     assert shop.stored() == rows
     assert not list(tmp_path.rglob("*.pdf"))
+    assert not list(objects.rglob("*.pdf"))
     assert erase(shop, years=20) == {}
     again = shop.sync(orders, Request(Mode.FULL))
     assert again.updated == 0
