@@ -131,7 +131,8 @@ def _object(account: str, location: str) -> Iterator[UPath]:
     except Exception as error:  # every package has a tree of errors of its own
         reason = type(error).__name__
         raise TransientError(
-            f"{account}: the store of {location} cannot be used ({reason}); see to its bucket and its credentials in the environment",
+            f"{account}: the store of {location} cannot be used ({reason});"
+            " see to its bucket and to its credentials in the environment",
             account=account,
         ) from error
 
