@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 
@@ -69,17 +69,25 @@ def confirmed(database: Database) -> list[Window]:
         return Ledger(ACCOUNT, "toy/things").confirmed(connection)
 
 
-def crashing(database: Database, server: TestServer, at: int) -> Callable[[int], None]:
-    """The server dies and is back before the page ``at``. It does not wait for the disk, so commits made from now on are lost."""
-    with database.connect() as connection:
-        connection.execute("CHECKPOINT")
+def crashing(database: Database, server: TestServer, at: int, *, loses_page: bool) -> Callable[[int], None]:
+    """The server dies and is back before the page ``at``: without its unlogged tables and, if wished, without the page before."""
+    run_each(database, "ALTER SYSTEM SET wal_writer_delay = '10s'", "SELECT pg_reload_conf()")
 
     def before_page(served: int) -> None:
+        if served == (at - 1 if loses_page else at):
+            run_each(database, "CHECKPOINT")
         if served == at:
             server.kill()
             server.start()
+            run_each(database, "ALTER SYSTEM RESET wal_writer_delay", "SELECT pg_reload_conf()")
 
     return before_page
+
+
+def run_each(database: Database, *statements: LiteralString) -> None:
+    with database.connect() as connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
 def crash(at: int, error: Exception) -> Any:
@@ -122,7 +130,7 @@ def test_a_crash_between_pages_resumes_at_the_next_page_and_confirms_only_then(t
 def test_pages_that_the_server_lost_in_a_crash_are_not_confirmed_by_the_pages_after_them(
     things: Database, vendor: ToyVendor, postgres_server: TestServer
 ) -> None:
-    vendor.before_page = crashing(things, postgres_server, at=2)
+    vendor.before_page = crashing(things, postgres_server, at=2, loses_page=True)
     with pytest.raises(DatabaseUnavailable):
         sync(things, vendor)
     assert confirmed(things) == []
@@ -434,7 +442,7 @@ def test_a_scan_whose_notes_were_lost_in_a_crash_buries_nobody(
 ) -> None:
     hasty = toy_stream(is_windowed=False, deletes=replace(ABSENT, confirmations=1))
     sync(things, vendor, hasty)
-    vendor.before_page = crashing(things, postgres_server, at=vendor.pages_served + 1)
+    vendor.before_page = crashing(things, postgres_server, at=vendor.pages_served + 1, loses_page=False)
     with pytest.raises(DatabaseUnavailable):
         sync(things, vendor, hasty)
     assert sync(things, vendor, hasty).deleted == 0
