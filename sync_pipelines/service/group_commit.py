@@ -1,7 +1,7 @@
 """Group commit by natural batching: whatever arrives while a flush is under way is the next flush.
 
 No timer: an idle service commits a delivery at once, a busy one commits some hundred together, and the batch finds its size by
-itself. A submitter gets its answer only after its batch is committed.
+itself. A submitter is told only after its batch is committed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import psycopg
 
@@ -19,13 +19,16 @@ from sync_pipelines.core.errors import DataError, SyncError
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
+Settled: TypeAlias = Callable[[ResultT | Exception], None]
+"""Told an item's result, or why it could not be committed; never raises."""
+
 
 class IntakeFull(SyncError):
     """More is waiting to be committed than may be lost to a crash unanswered; the sender shall come again."""
 
 
 class GroupCommit(Generic[ItemT, ResultT]):
-    """Commits items of many tasks of one event loop together.
+    """Commits items of many requests of one event loop together.
 
     Args:
         commit: Commits a batch and returns one result for each item; called in a thread. If it refuses a batch for its data
@@ -47,52 +50,54 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._flushers = flushers
         self._max_batch = max_batch
         self._max_pending = max_pending
-        self._pending: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
+        self._pending: list[tuple[ItemT, Settled[ResultT]]] = []
         self._work = asyncio.Event()
+        self._is_ending = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Flushes as long as the context lasts; at its end what is pending is still committed."""
+        self._is_ending = False
         with ThreadPoolExecutor(self._flushers, thread_name_prefix="flush") as threads:
             flushers = [asyncio.create_task(self._flush(threads)) for _ in range(self._flushers)]
             try:
                 yield
             finally:
-                if self._pending:
-                    await asyncio.gather(*(future for _, future in self._pending), return_exceptions=True)
-                for flusher in flushers:
-                    flusher.cancel()
-                await asyncio.gather(*flushers, return_exceptions=True)
+                self._is_ending = True
+                self._work.set()
+                await asyncio.gather(*flushers)
 
-    async def submit(self, item: ItemT) -> ResultT:
-        """Returns the item's result once it is committed.
+    def submit(self, item: ItemT, settled: Settled[ResultT]) -> None:
+        """Has an item committed with the next batch.
+
+        Args:
+            item: What to commit.
+            settled: Called in the event loop with the item's result; with an exception if the commit failed (for instance
+                `errors.DatabaseUnavailable`) or the database cannot hold this very item (`psycopg.DataError`).
 
         Raises:
             IntakeFull: Too much is waiting.
-            SyncError: The commit failed, for instance as `errors.DatabaseUnavailable`.
-            psycopg.DataError: The database cannot hold this very item.
         """
         if len(self._pending) >= self._max_pending:
             raise IntakeFull("too many deliveries wait to be stored")
-        future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-        self._pending.append((item, future))
+        self._pending.append((item, settled))
         self._work.set()
-        return await future
 
     async def _flush(self, threads: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while self._pending or not self._is_ending:
             await self._work.wait()
             batch = self._pending[: self._max_batch]
             del self._pending[: len(batch)]
-            if not self._pending:
+            if not (self._pending or self._is_ending):
                 self._work.clear()
             if batch:
                 await self._settle(loop, threads, batch)
 
     async def _settle(
-        self, loop: asyncio.AbstractEventLoop, threads: ThreadPoolExecutor, batch: list[tuple[ItemT, asyncio.Future[ResultT]]]
+        self, loop: asyncio.AbstractEventLoop, threads: ThreadPoolExecutor, batch: list[tuple[ItemT, Settled[ResultT]]]
     ) -> None:
+        results: Sequence[ResultT | Exception]
         try:
             results = await loop.run_in_executor(threads, self._commit, [item for item, _ in batch])
         except (psycopg.DataError, DataError) as error:
@@ -101,16 +106,8 @@ class GroupCommit(Generic[ItemT, ResultT]):
                 await self._settle(loop, threads, batch[:middle])
                 await self._settle(loop, threads, batch[middle:])
                 return
-            _refuse(batch, error)
+            results = [error]
         except Exception as error:  # noqa: BLE001 - every waiting request must get an answer, whatever went wrong
-            _refuse(batch, error)
-        else:
-            for (_, future), result in zip(batch, results, strict=True):
-                if not future.done():
-                    future.set_result(result)
-
-
-def _refuse(batch: Sequence[tuple[object, asyncio.Future[ResultT]]], error: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
+            results = [error] * len(batch)
+        for (_, settled), result in zip(batch, results, strict=True):
+            settled(result)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -41,7 +42,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class Answer:
-    """An answer as it goes over the wire: status, a word about a refusal for whoever reads the vendor's log, nothing of ours."""
+    """An answer as it goes over the wire: status, a word about a refusal for whoever reads the vendor's log, nothing of ours.
+
+    Attributes:
+        start: Its head for ASGI.
+        end: Its body for ASGI.
+        wire: All its bytes; the connection stays open.
+        last_wire: The same with the word that it does not.
+    """
 
     def __init__(self, status: int, text: str, **headers: str) -> None:
         body = f"{text}\n".encode() if text else b""
@@ -50,6 +58,9 @@ class Answer:
         lines = [(name.encode(), value.encode()) for name, value in {**always, **headers}.items()]
         self.start: Message = {"type": "http.response.start", "status": status, "headers": lines}
         self.end: Message = {"type": "http.response.body", "body": body}
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode() + b"".join(b"%b: %b\r\n" % line for line in lines)
+        self.wire = head + b"\r\n" + body
+        self.last_wire = head + b"connection: close\r\n\r\n" + body
 
 
 STORED = Answer(200, "")
@@ -88,32 +99,31 @@ class Intake:
         max_pending: int = 5_000,
     ) -> None:
         self._database = database
-        self._webhooks = tuple(webhooks)
+        webhooks = tuple(webhooks)
+        self._webhooks = {webhook.path.removesuffix("{account}"): webhook for webhook in webhooks}
         self._settings_of = settings_of
         self._commits: GroupCommit[Delivery, bool] = GroupCommit(self._store, flushers=flushers, max_pending=max_pending)
         self._local = {
             webhook.path: LocalWork(database, webhook.work_locally, settings_of)
-            for webhook in self._webhooks
+            for webhook in webhooks
             if webhook.work_locally is not None
         }
         self._awake: set[str] = set()
         self._announce = asyncio.Event()
+        self.request_starts = tuple(f"POST {path}".encode() for path in self._webhooks)
+        """What every delivery begins with on the wire."""
 
     def before(self, app: ASGIApp) -> ASGIApp:
         """The application behind the intake: middleware and routing would cost a delivery as much as all that is done with it."""
-        endpoints = {webhook.path.removesuffix("{account}"): _Endpoint(self, webhook) for webhook in self._webhooks}
 
         async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and scope["method"] == "POST":
-                path = scope["path"]
-                start = path.rfind("/") + 1
-                endpoint = endpoints.get(path[:start])
-                if endpoint is not None:
-                    answer = await endpoint.answer(path[start:], scope, receive)
-                    await send(answer.start)
-                    await send(answer.end)
-                    return
-            await app(scope, receive, send)
+            is_delivery = scope["type"] == "http" and scope["method"] == "POST" and self._addressed(scope["path"]) is not None
+            if not is_delivery:
+                await app(scope, receive, send)
+                return
+            answer = await self._answer(scope, receive)
+            await send(answer.start)
+            await send(answer.end)
 
         return front
 
@@ -133,36 +143,83 @@ class Intake:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
 
-    async def receive(
-        self, webhook: WebhookRoute, account: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes
-    ) -> Answer:
-        """Verifies and stores one delivery.
+    def receive(self, path: str, headers: Mapping[str, str], query: str, body: bytes, answer: Callable[[Answer], None]) -> None:
+        """Verifies one delivery and has it stored; never raises.
 
-        Raises:
-            IntakeFull: Too much waits to be stored.
-            DatabaseUnavailable: Nothing can be stored.
+        Args:
+            path: Where it was sent.
+            headers: Names in lower case.
+            query: What followed the path, without the question mark.
+            body: As received.
+            answer: Called in the event loop once it is committed, or at once if it is refused.
         """
+        addressed = self._addressed(path)
+        if addressed is None:
+            answer(UNKNOWN_ACCOUNT)
+            return
+        webhook, account = addressed
+        try:
+            delivery = self._verified(webhook, account, headers, query, body)
+        except Exception as error:  # noqa: BLE001 - the sender learns nothing of our insides, the log only the kind of error
+            answer(_unavailable(webhook.path, error))
+            return
+        if isinstance(delivery, Answer):
+            answer(delivery)
+        else:
+            self._commit(delivery, answer)
+
+    def _addressed(self, path: str) -> tuple[WebhookRoute, str] | None:
+        """The webhook at a path, and the account it names; ``None`` where there is none."""
+        start = path.rfind("/") + 1
+        webhook = self._webhooks.get(path[:start])
+        return None if webhook is None else (webhook, f"{webhook.vendor}/{path[start:]}")
+
+    def _verified(
+        self, webhook: WebhookRoute, account: str, headers: Mapping[str, str], query: str, body: bytes
+    ) -> Delivery | Answer:
         settings = self._settings_of(account)
         if settings is None:
             return UNKNOWN_ACCOUNT
-        verdict = webhook.verify(settings, headers, query, body)
+        verdict = webhook.verify(settings, headers, dict(parse_qsl(query, keep_blank_values=True)) if query else {}, body)
         if verdict in _REFUSALS:
             return _REFUSALS[verdict]
         try:
-            delivery = _read(webhook, account, settings, headers, body)
+            return _read(webhook, account, settings, headers, body)
         except ContractError:
             return NOT_JSON
-        try:
-            is_new = await self._commits.submit(delivery)
-        except (DataError, psycopg.DataError) as error:
-            is_new = await self._commits.submit(_without_tasks(delivery, error))
-        if is_new:
-            self._wake(delivery)
-        return STORED
 
-    def knows(self, account: str) -> bool:
-        """Whether there is such an account."""
-        return self._settings_of(account) is not None
+    def _commit(self, delivery: Delivery, answer: Callable[[Answer], None], *, is_bare: bool = False) -> None:
+        def settled(result: bool | Exception) -> None:
+            if isinstance(result, (DataError, psycopg.DataError)) and not is_bare:
+                self._commit(_without_tasks(delivery, result), answer, is_bare=True)
+            elif isinstance(result, Exception):
+                answer(_unavailable(delivery.route, result))
+            else:
+                if result:
+                    self._wake(delivery)
+                answer(STORED)
+
+        try:
+            self._commits.submit(delivery, settled)
+        except IntakeFull:
+            answer(UNAVAILABLE)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            body = await _body(headers, receive)
+        except TooLarge:
+            return TOO_LARGE
+        except ClientDisconnect:
+            return CLOSED
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def answer(found: Answer) -> None:
+            if not answered.done():
+                answered.set_result(found)
+
+        self.receive(scope["path"], headers, scope["query_string"].decode("latin-1"), body, answer)
+        return await answered
 
     async def _prepare_when_possible(self) -> None:
         """A service that starts while the database is away answers 503, and its watchdog says why."""
@@ -210,33 +267,10 @@ class Intake:
                 queue.notify(connection, name)
 
 
-class _Endpoint:
-    """One webhook, on bare ASGI: what a framework's request and response objects cost is half of the whole answer."""
-
-    def __init__(self, intake: Intake, webhook: WebhookRoute) -> None:
-        self._intake, self._webhook = intake, webhook
-
-    async def answer(self, name: str, scope: Scope, receive: Receive) -> Answer:
-        """Reads one delivery for an account of that name and says what came of it; never raises."""
-        account = f"{self._webhook.vendor}/{name}"
-        if not self._intake.knows(account):
-            return UNKNOWN_ACCOUNT
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        try:
-            body = await _body(headers, receive)
-            query = (
-                dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)) if scope["query_string"] else {}
-            )
-            return await self._intake.receive(self._webhook, account, headers, query, body)
-        except TooLarge:
-            return TOO_LARGE
-        except ClientDisconnect:
-            return CLOSED
-        except (DatabaseUnavailable, IntakeFull):
-            return UNAVAILABLE
-        except Exception as error:  # noqa: BLE001 - the sender learns nothing of our insides, the log only the kind of error
-            _LOG.error("a delivery to %s failed: %s", self._webhook.path, describe(error).text)
-            return UNAVAILABLE
+def _unavailable(route: str, error: Exception) -> Answer:
+    if not isinstance(error, DatabaseUnavailable):
+        _LOG.error("a delivery to %s failed: %s", route, describe(error).text)
+    return UNAVAILABLE
 
 
 async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:

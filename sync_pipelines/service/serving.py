@@ -14,6 +14,7 @@ from sync_pipelines.core.db import Database
 from sync_pipelines.core.webhooks import WebhookRoute
 from sync_pipelines.service.app import Part, create_app
 from sync_pipelines.service.intake import Intake
+from sync_pipelines.service.wire import direct_deliveries
 
 GRACE_S = 5
 """How long requests under way may take to end after a signal to stop."""
@@ -53,6 +54,7 @@ def serve(
         intake.before(create_app(database, routes=pages, parts=[intake.running, *parts])),
         host=host,
         port=port,
+        http=direct_deliveries(intake),
         log_level="warning",
         access_log=False,
         proxy_headers=False,

@@ -1,4 +1,4 @@
-"""The toy service in a process of its own."""
+"""The toy service in a process of its own, and any application with its intake in a thread."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
+import uvicorn
+from starlette.types import ASGIApp
 
+from sync_pipelines.service.intake import Intake
+from sync_pipelines.service.wire import direct_deliveries
 from sync_pipelines_tests.sandboxes import free_port
 
 
@@ -51,6 +56,24 @@ def running(module: str, *arguments: str) -> Iterator[RunningService]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+@contextmanager
+def serving(app: ASGIApp, intake: Intake, **options: Any) -> Iterator[str]:
+    """Serves an application and its intake in a thread; the address. At the end it stops as the service does after a signal."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, http=direct_deliveries(intake), port=port, log_config=None, **options))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    pause = threading.Event()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server ended at its start"
+            pause.wait(0.01)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)
 
 
 def _is_ready(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""The webhook intake over HTTP, promise by promise."""
+"""The webhook intake over HTTP, promise by promise: as an ASGI application, and on a connection of its own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -20,23 +21,29 @@ from sync_pipelines.core.webhooks import keys_match, signature_matches
 from sync_pipelines.service.app import create_app
 from sync_pipelines.service.intake import MAX_BODY, Intake
 from sync_pipelines_tests.servers import TestServer
+from sync_pipelines_tests.service.process import serving
 from sync_pipelines_tests.service.toy_service import ACCOUNTS, QUEUE, WEBHOOKS
 
 PATH = "/webhooks/toy/main?key=present-key"
 
 
-@pytest.fixture
-def client(database_url: str) -> Iterator[TestClient]:
+@pytest.fixture(params=["application", "connection"])
+def client(database_url: str, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     service = Intake(opened := Database(database_url, timeout_s=2), WEBHOOKS, ACCOUNTS.get)
-    with TestClient(service.before(create_app(opened, parts=[service.running]))) as client:
-        yield client
+    app = service.before(create_app(opened, parts=[service.running]))
+    if request.param == "application":
+        with TestClient(app) as client:
+            yield client
+    else:
+        with serving(app, service) as url, httpx.Client(base_url=url, trust_env=False) as client:
+            yield client
 
 
 def _stored(database: Database) -> list[intake.StoredDelivery]:
     return list(intake.read(database, account="toy/main"))
 
 
-def test_a_delivery_is_stored_with_its_work_before_it_is_answered(client: TestClient, database: Database) -> None:
+def test_a_delivery_is_stored_with_its_work_before_it_is_answered(client: httpx.Client, database: Database) -> None:
     body = b'{"event": "e1", "refs": ["A", "B"],  "price": 1.10}'
     before = datetime.now(UTC)
     answer = client.post(PATH, content=body, headers={"content-type": "application/json", "authorization": "Bearer x"})
@@ -49,7 +56,7 @@ def test_a_delivery_is_stored_with_its_work_before_it_is_answered(client: TestCl
     assert [task.key for task in claim(database, QUEUE, "w")] == ["A", "B"]
 
 
-def test_a_repeat_is_answered_but_not_stored_again(client: TestClient, database: Database) -> None:
+def test_a_repeat_is_answered_but_not_stored_again(client: httpx.Client, database: Database) -> None:
     for body in ({"event": "e1", "refs": ["A"]}, {"event": "e1", "refs": ["A"], "attempt": 2}):
         assert client.post(PATH, json=body).status_code == 200
     assert len(_stored(database)) == 1
@@ -58,7 +65,7 @@ def test_a_repeat_is_answered_but_not_stored_again(client: TestClient, database:
     assert [json.loads(one.body)["refs"] for one in _stored(database)] == [["A"], ["B"]]
 
 
-def test_the_same_words_after_a_while_are_a_new_change(client: TestClient, database: Database) -> None:
+def test_the_same_words_after_a_while_are_a_new_change(client: httpx.Client, database: Database) -> None:
     client.post(PATH, json={"refs": ["A"]})
     with database.connect() as connection:
         connection.execute("update sync.delivery_identities set expires_at = expires_at - %s", [timedelta(minutes=3)])
@@ -68,7 +75,7 @@ def test_the_same_words_after_a_while_are_a_new_change(client: TestClient, datab
 
 
 @pytest.mark.parametrize("key", ["present-key", "previous-key"])
-def test_both_keys_are_accepted_while_rotating(client: TestClient, key: str) -> None:
+def test_both_keys_are_accepted_while_rotating(client: httpx.Client, key: str) -> None:
     assert client.post(f"/webhooks/toy/main?key={key}", json={"refs": []}).status_code == 200
     signature = hmac.new(key.encode(), b'{"refs": [] }', hashlib.sha256).hexdigest()
     answer = client.post("/webhooks/toy-signed/main", content=b'{"refs": [] }', headers={"Toy-Signature": signature})
@@ -89,20 +96,19 @@ def test_both_keys_are_accepted_while_rotating(client: TestClient, key: str) -> 
         (PATH, {"content": b"\xff\xfe"}, 400),
         (PATH, {"content": b""}, 400),
         (PATH, {"content": b" " * (MAX_BODY + 1)}, 413),
-        (PATH, {"content": iter([b" " * MAX_BODY, b"  "])}, 413),
+        (PATH, {"content": [b" " * MAX_BODY, b"  "]}, 413),
     ],
 )
 def test_what_is_refused_is_not_stored(
-    client: TestClient, database: Database, path: str, options: dict[str, Any], status: int
+    client: httpx.Client, database: Database, path: str, options: dict[str, Any], status: int
 ) -> None:
-    content = options.pop("content", b'{"refs": ["A"]}')
-    answer = client.post(path, content=content, **options)
+    answer = client.post(path, **{"content": b'{"refs": ["A"]}', **options})
     assert answer.status_code == status
     assert "Traceback" not in answer.text
     assert _stored(database) == []
 
 
-def test_a_body_of_a_megabyte_is_taken(client: TestClient) -> None:
+def test_a_body_of_a_megabyte_is_taken(client: httpx.Client) -> None:
     start = b'{"refs": [], "pad": "'
     body = start + b"x" * (MAX_BODY - len(start) - 2) + b'"}'
     assert len(body) == MAX_BODY
@@ -110,7 +116,9 @@ def test_a_body_of_a_megabyte_is_taken(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("body", [{"things": 1}, ["refs"], {"refs": ["a\x00b"]}, {"refs": ["A"], "event": "a\x00b"}, {"refs": 5}])
-def test_a_genuine_delivery_that_we_cannot_read_is_kept_as_a_dead_letter(client: TestClient, database: Database, body: Any) -> None:
+def test_a_genuine_delivery_that_we_cannot_read_is_kept_as_a_dead_letter(
+    client: httpx.Client, database: Database, body: Any
+) -> None:
     assert client.post(PATH, json=body).status_code == 200
     (stored,) = _stored(database)
     assert json.loads(stored.body) == body
@@ -120,7 +128,7 @@ def test_a_genuine_delivery_that_we_cannot_read_is_kept_as_a_dead_letter(client:
     assert "a\x00b" not in letter.error
 
 
-def test_a_bad_delivery_does_not_spoil_those_committed_with_it(client: TestClient, database: Database) -> None:
+def test_a_bad_delivery_does_not_spoil_those_committed_with_it(client: httpx.Client, database: Database) -> None:
     bodies = [{"refs": ["a\x00b" if number == 5 else f"r{number}"]} for number in range(12)]
     for body in bodies:
         assert client.post(PATH, json=body).status_code == 200
@@ -129,7 +137,7 @@ def test_a_bad_delivery_does_not_spoil_those_committed_with_it(client: TestClien
 
 
 def test_while_the_database_is_away_the_vendor_is_told_to_come_again(
-    client: TestClient, database: Database, postgres_server: TestServer
+    client: httpx.Client, database: Database, postgres_server: TestServer
 ) -> None:
     assert client.post(PATH, json={"refs": ["A"]}).status_code == 200
     postgres_server.stop()
@@ -140,7 +148,7 @@ def test_while_the_database_is_away_the_vendor_is_told_to_come_again(
     assert [json.loads(one.body)["refs"] for one in _stored(database)] == [["A"], ["C"]]
 
 
-def test_keys_and_bodies_reach_no_log(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_keys_and_bodies_reach_no_log(client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for body in (b'{"refs": ["private"]}', b'{"refs": 5, "name": "private"}', b"private"):
         client.post(PATH, content=body)
@@ -148,11 +156,11 @@ def test_keys_and_bodies_reach_no_log(client: TestClient, caplog: pytest.LogCapt
     assert not [line for line in ours if "present-key" in line or "private" in line]
 
 
-def test_health_is_answered_beside_the_intake(client: TestClient) -> None:
+def test_health_is_answered_beside_the_intake(client: httpx.Client) -> None:
     assert client.get("/readyz").status_code == 200
 
 
-def test_days_past_their_retention_and_old_identities_are_forgotten(client: TestClient, database: Database) -> None:
+def test_days_past_their_retention_and_old_identities_are_forgotten(client: httpx.Client, database: Database) -> None:
     client.post(PATH, json={"refs": ["A"]})
     with database.connect() as connection:
         connection.execute("update sync.delivery_identities set expires_at = now() - interval '1 second'")
