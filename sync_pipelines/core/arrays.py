@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from itertools import chain
 from typing import Any
 
 import psycopg
@@ -25,10 +24,8 @@ class ArrayDumper(ListBinaryDumper):
         if element is None or not obj or isinstance(obj[0], list):
             return super().dump(obj)
         items = [None if value is None else element.dump(value) for value in obj]
-        has_null = None in items
-        lengths = [_NULL if item is None else _LENGTH(len(item)) for item in items]
-        head = _HEAD(1, has_null, element.oid, len(obj), 1)
-        return b"".join([head, *chain.from_iterable(zip(lengths, (item or b"" for item in items), strict=True))])
+        packed = b"".join([_NULL if item is None else _LENGTH(len(item)) + item for item in items])
+        return _HEAD(1, None in items, element.oid, len(obj), 1) + packed
 
 
 def use_in(adapters: psycopg.adapt.AdaptersMap) -> None:
