@@ -87,6 +87,9 @@ class Intake:
         settings_of: Account id to that account's settings; ``None`` if there is no such account.
         flushers: Commits under way at once; each uses one connection.
         max_pending: Deliveries waiting for their commit before new ones are refused with 503.
+
+    Attributes:
+        request_starts: What a delivery's request begins with on the wire.
     """
 
     def __init__(
@@ -111,7 +114,6 @@ class Intake:
         self._awake: set[str] = set()
         self._announce = asyncio.Event()
         self.request_starts = tuple(f"POST {path}".encode() for path in self._webhooks)
-        """What every delivery begins with on the wire."""
 
     def before(self, app: ASGIApp) -> ASGIApp:
         """The application behind the intake: middleware and routing would cost a delivery as much as all that is done with it."""

@@ -1,7 +1,7 @@
 """Webhooks a second, verified and durable, over 128 connections against the real service, beside what the same server commits.
 
 There are two yardsticks: pgbench with one small row a commit, sixteen clients: what the disk allows without group commit by
-batching; and the same HTTP server with an application that only answers: what this machine allows without verifying and storing.
+batching; and uvicorn with an application that only answers: what this machine allows a general server that stores nothing.
 Processor time is told beside the rate, because load generator, service and server share the cores with whatever else runs.
 """
 
@@ -51,7 +51,7 @@ def run(server: TestServer, *, quick: bool) -> list[Measure]:
             for who, seconds in zip(("service", "load generator", "database connections"), spent, strict=True)
         ),
         Measure("intake", "other load of the machine before (1 min)", idle_load, "processes"),
-        Measure("intake", "answered by the same server without verifying and storing", bare_rate, "1/s"),
+        Measure("intake", "answered by uvicorn without verifying and storing", bare_rate, "1/s"),
         Measure("intake", "webhooks stored / only answered", rate / bare_rate, "×"),
         Measure("intake", "not answered with 200", load.other + load.lost, "answers", at_most=0),
     ]

@@ -1,4 +1,4 @@
-"""The same server with an application that only reads and answers: what HTTP alone costs here; ``python -m …service.bare PORT``."""
+"""Uvicorn with an application that only reads and answers: what a general server costs here; ``python -m …service.bare PORT``."""
 
 from __future__ import annotations
 
