@@ -21,7 +21,7 @@ ANSWERS_AFTER_S = 120.0
 EVENTS = """
 query ($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events { __typename ... on MessageEvent { message } } } } }
 """
-TERMINATE = "mutation ($run: String!) { terminateRun(runId: $run) { __typename } }"
+TERMINATE = "mutation ($run: String!) { terminateRun(runId: $run) { __typename ... on TerminateRunFailure { message } } }"
 
 
 @pytest.fixture
@@ -31,15 +31,18 @@ def waiting_run(up: Up) -> Iterator[dict[str, Any]]:
     control.faults({"kind": "delay", "path": "/orders", "times": None, "seconds": ANSWERS_AFTER_S})
     backfill = up.api.launch(["sendcloud", "orders"], [f"{ACCOUNT}|{datetime.now(UTC).date()}"])
     try:
-        up.api.until(lambda: _process(up, backfill) > 0, "the run has a process")
+        up.api.until(
+            lambda: [run["status"] for run in up.api.runs(dagster__backfill=backfill)] == ["STARTED"], "the run has started"
+        )
         (run,) = up.api.runs(dagster__backfill=backfill)
-        yield run | {"backfill": backfill, "process": _process(up, backfill)}
+        yield run | {"backfill": backfill, "process": _process(up, run["runId"])}
     finally:
         control.clear_faults()
 
 
 def test_a_run_is_terminated_from_the_ui(up: Up, waiting_run: dict[str, Any]) -> None:
-    assert up.api.ask(TERMINATE, run=waiting_run["runId"])["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    answer = up.api.ask(TERMINATE, run=waiting_run["runId"])["terminateRun"]
+    assert answer["__typename"] == "TerminateRunSuccess", answer
     (ended,) = up.api.ended_runs(1, seconds=60, dagster__backfill=waiting_run["backfill"])
     assert ended["status"] == "CANCELED"
     up.api.until(lambda: not psutil.pid_exists(waiting_run["process"]), "its process is gone", 30)
@@ -51,11 +54,10 @@ def test_a_killed_run_is_marked_as_failed(up: Up, waiting_run: dict[str, Any]) -
     assert ended["status"] == "FAILURE"
 
 
-def _process(up: Up, backfill: str) -> int:
-    """The process that a backfill's only run has told of; 0 before."""
-    for run in up.api.runs(dagster__backfill=backfill):
-        for event in up.api.ask(EVENTS, run=run["runId"])["logsForRun"]["events"]:
-            _, found, rest = event.get("message", "").partition("Started process for run (pid: ")
-            if found:
-                return int(rest.rstrip(")."))
-    return 0
+def _process(up: Up, run: str) -> int:
+    """The process that a run has told of."""
+    for event in up.api.ask(EVENTS, run=run)["logsForRun"]["events"]:
+        _, found, rest = event.get("message", "").partition("Started process for run (pid: ")
+        if found:
+            return int(rest.rstrip(")."))
+    raise AssertionError("the run has told of no process")
