@@ -1,12 +1,13 @@
 """Group commit by natural batching: whatever arrives while a flush is under way is the next flush.
 
-No timer: an idle service commits a delivery at once, a busy one commits some hundred together, and the batch finds its size by
+No timer: an idle service commits a delivery at once, a busy one commits some dozens together, and the batch finds its size by
 itself. A submitter is told only after its batch is committed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -15,12 +16,15 @@ from typing import Generic, TypeAlias, TypeVar
 import psycopg
 
 from sync_pipelines.core.errors import DataError, SyncError
+from sync_pipelines.core.faults import describe
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 Settled: TypeAlias = Callable[[ResultT | Exception], None]
-"""Told an item's result, or why it could not be committed; never raises."""
+"""Told an item's result, or why it could not be committed."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class IntakeFull(SyncError):
@@ -34,7 +38,8 @@ class GroupCommit(Generic[ItemT, ResultT]):
         commit: Commits a batch and returns one result for each item; called in a thread. If it refuses a batch for its data
             (`psycopg.DataError`, `errors.DataError`), the batch is halved until the bad item stands alone.
         flushers: Commits under way at once.
-        max_batch: Most items of a commit.
+        max_batch: Most items of a commit. A hundred senders all in one batch would wait for it together, and nothing would be
+            received meanwhile.
         max_pending: Most items waiting; more are refused with `IntakeFull`.
     """
 
@@ -43,7 +48,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         commit: Callable[[Sequence[ItemT]], Sequence[ResultT]],
         *,
         flushers: int = 3,
-        max_batch: int = 500,
+        max_batch: int = 64,
         max_pending: int = 5_000,
     ) -> None:
         self._commit = commit
@@ -110,4 +115,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         except Exception as error:  # noqa: BLE001 - every waiting request must get an answer, whatever went wrong
             results = [error] * len(batch)
         for (_, settled), result in zip(batch, results, strict=True):
-            settled(result)
+            try:
+                settled(result)
+            except Exception as error:  # noqa: BLE001 - one that cannot be told must not keep the others from being stored
+                _LOG.error("a submitter could not be told: %s", describe(error).text)

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -28,8 +27,8 @@ class Child:
         environment: All of its variables.
         is_ready: Asked until true; ``None`` with ``ready_line``.
         ready_line: Text of an output line after which it is ready.
-        workers: Text in the command lines of processes below it that may be ended by force, because killing them loses nothing; it
-            waits for them when it is told to stop.
+        workers: Text in the command lines of those of its processes that may be ended by force, because killing them loses nothing;
+            it waits for them when it is told to stop.
     """
 
     name: str
@@ -87,7 +86,7 @@ class RunningChild:
     def has_processes(self) -> bool:
         """Whether anything of its group is left alive."""
         self._process.poll()
-        return _signal_group(self.group, 0) and _has_living_member(self.group)
+        return _signal_group(self.group, 0) and bool(_living_members(self.group))
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the whole group."""
@@ -98,13 +97,9 @@ class RunningChild:
         wanted, killed = self.child.workers, 0
         if wanted is None:
             return 0
-        try:
-            below = psutil.Process(self.group).children(recursive=True)
-        except psutil.Error:
-            return 0
-        for process in below:
+        for process in _living_members(self.group):
             with suppress(psutil.Error):
-                if wanted in " ".join(process.cmdline()):
+                if process.pid != self.group and wanted in " ".join(process.cmdline()):
                     process.kill()
                     killed += 1
         return killed
@@ -122,17 +117,14 @@ class RunningChild:
             self._sink(self.child.name, text)
 
 
-def _has_living_member(group: int) -> bool:
-    """Whether the group has more than zombies, which stay where nobody reaps them (containers without an init)."""
-    stats = list(Path("/proc").glob("[0-9]*/stat"))
-    for stat in stats:
-        try:
-            state, _parent, its_group = stat.read_text().rpartition(")")[2].split()[:3]
-        except OSError:
-            continue
-        if int(its_group) == group and state not in "ZX":
-            return True
-    return not stats
+def _living_members(group: int) -> list[psutil.Process]:
+    """Processes of the group; no zombies, which stay where nobody reaps them (containers without an init)."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError, PermissionError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def _signal_group(group: int, number: int) -> bool:

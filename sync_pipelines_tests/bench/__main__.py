@@ -1,5 +1,5 @@
-"""``python -m sync_pipelines_tests.bench [upsert] [sync] [budget] [empty] [queue] [intake] [page] [amazon]
-[gazelle] [suppliers] [--quick] [--json]``.
+"""``python -m sync_pipelines_tests.bench [upsert] [sync] [budget] [empty] [launched] [queue] [intake]
+[page] [amazon] [gazelle] [suppliers] [--quick] [--json]``.
 
 Without names every bench runs, at full size. Each compares things measured one after the other in the same run on the same server,
 so the ratios can be compared between machines; the absolute numbers cannot. Exit code 0 whatever comes out: a bench informs.
@@ -18,7 +18,7 @@ from pathlib import Path
 from sync_pipelines.core.guard import ProcessGuard
 from sync_pipelines.core.postgres import EmbeddedServer
 from sync_pipelines.migrations import migrate
-from sync_pipelines_tests.bench import amazon, budget, empty, gazelle, intake, page, queue, suppliers, sync, upsert
+from sync_pipelines_tests.bench import amazon, budget, empty, gazelle, intake, launched, page, queue, suppliers, sync, upsert
 from sync_pipelines_tests.bench.measures import Measure, show
 from sync_pipelines_tests.servers import TestServer
 
@@ -27,6 +27,7 @@ BENCHES = {
     "sync": sync.run,
     "budget": budget.run,
     "empty": empty.run,
+    "launched": launched.run,
     "queue": queue.run,
     "intake": intake.run,
     "page": page.run,

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import resource
 import subprocess
@@ -17,7 +18,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from sync_pipelines.core.db import Database, clock
 from sync_pipelines.core.guard import ProcessGuard
 from sync_pipelines.core.postgres import EmbeddedServer
 from sync_pipelines.migrations import migrate
+from sync_pipelines.orchestration.forking import TEMPLATE
 from sync_pipelines.supervision.ports import free_port
 from sync_pipelines.vendors.grand_shooting.fan_out.drain import Limits
 from sync_pipelines.vendors.grand_shooting.fan_out.plan import make_plan, start_plan
@@ -36,9 +40,13 @@ from sync_pipelines.vendors.grand_shooting.vendor import connect
 from sync_pipelines_tests.bench.measures import processor_seconds
 from sync_pipelines_tests.sandboxes import Control
 from sync_pipelines_tests.servers import TestServer
+from sync_pipelines_tests.vendors.grand_shooting import drain_process
 from sync_pipelines_tests.vendors.grand_shooting.worlds import MAIN, FanOutWorld
 
 CALLS_PER_SECOND, PER_CALL = 4, 100
+_RUNS = multiprocessing.get_context("forkserver")
+_RUNS.set_forkserver_preload([TEMPLATE, drain_process.__name__])
+
 HEALTHY, SICK = ("paris", "lyon", "berlin"), ("madrid", "milan")
 
 
@@ -192,6 +200,7 @@ def undisturbed(references: int) -> None:
 
 def _initialise(references: int, shares: Sequence[float]) -> None:
     """One drain for each share of the references; once so many are written it is killed."""
+    forkserver.ensure_running()
     with _world(references, unlimited=False) as world:
         with connect(world.context("grand_shooting/paris", Lane.BACKFILL)) as client:
             plan = make_plan(world.database, world.links["paris"], client)
@@ -202,10 +211,10 @@ def _initialise(references: int, shares: Sequence[float]) -> None:
             begun, before = time.monotonic(), _written(world)
             with _drain_process(world) as process:
                 while _written(world) == before:
-                    process.wait_a_moment()
+                    process.join(0.05)
                 starting += time.monotonic() - begun
                 while _written(world) < references * share:
-                    process.wait_a_moment()
+                    process.join(0.05)
                 seconds = time.monotonic() - started
         floor = references / PER_CALL / CALLS_PER_SECOND
         refused = sum(entry["throttled"] for entry in world.control.log())
@@ -243,30 +252,17 @@ def lag(references: int) -> None:
         print(f"lag of healthy links, {name}: {well:.2f} s beside well ones, {ill:.2f} s beside sick ones: {ill / well:.3f}")
 
 
-class _Process:
-    def __init__(self, world: FanOutWorld) -> None:
-        given = {"url": world.database.url, "base_url": world.base_url, "links": world.options, "seconds": 3600}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "sync_pipelines_tests.vendors.grand_shooting.drain_process", json.dumps(given)]
-        )
-
-    def wait_a_moment(self) -> None:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=0.05)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
 @contextmanager
-def _drain_process(world: FanOutWorld) -> Iterator[_Process]:
-    """A drain in a process of its own that is killed at the end."""
-    process = _Process(world)
+def _drain_process(world: FanOutWorld) -> Iterator[BaseProcess]:
+    """A drain in a process of its own, forked as the code server forks its runs; killed at the end."""
+    given = {"url": world.database.url, "base_url": world.base_url, "links": world.options, "seconds": 3600}
+    process = _RUNS.Process(target=drain_process.main, args=(json.dumps(given),))
+    process.start()
     try:
         yield process
     finally:
         process.kill()
+        process.join()
 
 
 def _written(world: FanOutWorld) -> int:

@@ -51,6 +51,11 @@ class Up:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        """The process that looks after all others."""
+        return self._process.pid
+
     def wait(self) -> None:
         """Until the code location is loaded."""
         self.api.wait_until_loaded(STARTS_WITHIN_S, is_alive=lambda: self._process.poll() is None)

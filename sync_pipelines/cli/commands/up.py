@@ -126,11 +126,11 @@ def _code(environment: Environment, variables: Mapping[str, str]) -> Child:
         f"load_from:\n  - grpc_server: {{host: {LOOPBACK}, port: {port}, location_name: sync_pipelines}}\n"
     )
     command = (sys.executable, "-m", "dagster", "code-server", "start", "--host", LOOPBACK, "--port", str(port))
-    options = ("-m", "sync_pipelines.definitions", "--location-name", "sync_pipelines")
+    options = ("-m", "sync_pipelines.code_location", "--location-name", "sync_pipelines")
     # A run that is killed loses nothing, and the code server marks it as failed; it would wait for a run until that has ended, and
     # for calls under way a minute and more.
     variables = {**variables, "DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD": "3"}
-    return Child("code", (*command, *options), variables, lambda: accepts(LOOPBACK, port), workers="multiprocessing.spawn")
+    return Child("code", (*command, *options), variables, lambda: accepts(LOOPBACK, port), workers="multiprocessing.forkserver")
 
 
 def _service(environment: Environment, variables: Mapping[str, str]) -> Child:
