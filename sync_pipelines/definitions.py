@@ -12,4 +12,4 @@ gc.set_threshold(50_000)  # imports make no garbage worth looking for; looking a
 
 defs = assemble([*(module.defs for module in modules("defs")), maintenance.definitions(all_vendors())], open_runtime)
 
-atexit.register(gc.freeze)  # the process of a run looks through all objects again as it ends: half a second of nothing
+atexit.register(gc.freeze)  # the interpreter of a single run looks through all objects again as it ends: half a second of nothing

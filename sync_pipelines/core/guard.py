@@ -52,8 +52,13 @@ class ProcessGuard:
     def __enter__(self) -> ProcessGuard:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
-        self.close()
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
+        """After an error something may be left, which then ends as if we had died."""
+        if error is None:
+            self.close()
+        else:
+            os.close(self._pipe)
+            self._companion.wait()
 
     def _tell(self, line: str) -> None:
         os.write(self._pipe, f"{line}\n".encode())

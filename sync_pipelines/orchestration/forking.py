@@ -1,7 +1,8 @@
 """Runs are forked from a process that has imported everything they need, which takes four fifths off the cost of an empty run.
 
 Dagster's code server starts an interpreter for every run, and that imports Dagster and all of our code again. Python's fork server
-imports once and forks from then on. A run is a process of its own as before: watched, terminated and killed in the same way.
+imports once and forks from then on. A run is a process of its own as before: watched, terminated and killed in the same way. The
+code server hears of its end only from the process it was forked from, so it ends with that one.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ TEMPLATE = "sync_pipelines.orchestration.template"
 def fork_runs() -> None:
     """Makes this code server fork its runs.
 
-    It does nothing within a run, and nothing outside of Linux, where the system's own libraries may not survive a fork.
+    It does nothing in any other process that loads the definitions, and nothing outside of Linux, where the system's own libraries
+    may not survive a fork.
     """
-    if sys.platform != "linux" or multiprocessing.parent_process() is not None:
+    is_code_server = "dagster._grpc.server" in sys.modules and multiprocessing.parent_process() is None
+    if sys.platform != "linux" or not is_code_server:
         return
     forking = multiprocessing.get_context("forkserver")
     forking.set_forkserver_preload([TEMPLATE])

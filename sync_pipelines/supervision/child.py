@@ -29,6 +29,7 @@ class Child:
         ready_line: Text of an output line after which it is ready.
         workers: Text in the command lines of those of its processes that may be ended by force, because killing them loses nothing;
             it waits for them when it is told to stop.
+        clear: Called after it has ended by itself with everything it started, before it is started again.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Child:
     is_ready: Callable[[], bool] | None = None
     ready_line: str | None = None
     workers: str | None = None
+    clear: Callable[[], None] = lambda: None
 
 
 class RunningChild:

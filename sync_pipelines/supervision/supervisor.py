@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sync_pipelines.core.errors import TransientError
+from sync_pipelines.core.faults import describe
 from sync_pipelines.core.guard import ProcessGuard
 from sync_pipelines.supervision.child import Child, LineSink, RunningChild
 
@@ -39,6 +40,7 @@ class _Watched:
     was_ready: bool = False
     backoff: float = field(default_factory=lambda: FIRST_BACKOFF_S)
     due_at: float = 0.0
+    is_cleared: bool = True
     last_lines: list[str] = field(default_factory=list)
 
 
@@ -92,11 +94,11 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ends all children and everything they started: asked first, forced after a grace, workers after a shorter one."""
-        if self._stop_reason:
-            self.report(f"{self._stop_reason}: stopping")
         running = [watched.running for watched in self._watched if watched.running]
         for child in running:
             child.signal(signal.SIGTERM)
+        if self._stop_reason:
+            self.report(f"{self._stop_reason}: stopping")
         left = _still_there(running, within_s=WORKERS_GRACE_S)
         for child in left:
             if count := child.kill_workers():
@@ -145,7 +147,7 @@ class Supervisor:
         for watched in self._watched:
             if watched.running is None:
                 is_hopeless = not watched.was_ready and watched.starts >= STARTS_BEFORE_GIVING_UP
-                if now >= watched.due_at and not is_hopeless:
+                if now >= watched.due_at and not is_hopeless and self._is_cleared(watched):
                     self._launch(watched)
                 continue
             code = watched.running.exit_code
@@ -159,8 +161,25 @@ class Supervisor:
             self.guard.forget(watched.running.group)
             watched.last_lines = list(watched.running.last_lines)
             watched.running = None
-            watched.due_at = now + watched.backoff
-            watched.backoff = min(watched.backoff * 2, LONGEST_BACKOFF_S)
+            watched.is_cleared = False
+            self._postpone(watched)
+
+    def _is_cleared(self, watched: _Watched) -> bool:
+        """Clears what its last life has left behind; if that is not possible now, it is tried again before the next start."""
+        if watched.is_cleared:
+            return True
+        try:
+            watched.child.clear()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other children are still to be watched
+            self.report(f"{watched.child.name}: what it has left behind is not cleared yet: {describe(error).text}")
+            self._postpone(watched)
+            return False
+        watched.is_cleared = True
+        return True
+
+    def _postpone(self, watched: _Watched) -> None:
+        watched.due_at = time.monotonic() + watched.backoff
+        watched.backoff = min(watched.backoff * 2, LONGEST_BACKOFF_S)
 
     def _has_become_ready(self, watched: _Watched) -> bool:
         """Whether it was ready at least once since its last start was reported."""

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from sync_pipelines_tests.sandboxes import free_port
+from sync_pipelines_tests.waiting import eventually
 
 ACCOUNTS = "accounts:\n  - id: sendcloud/main\n    credentials: {public_key: sandbox-public, secret_key: sandbox-secret}\n"
 
@@ -54,7 +56,7 @@ def up(tmp_path: Path, database_url: str) -> Iterator[Up]:
     started = Up(tmp_path, **environ)
     yield started
     started.process.kill()
-    started.process.communicate()
+    started.process.wait()
 
 
 @pytest.mark.slow
@@ -75,6 +77,21 @@ def test_everything_starts_comes_back_and_ends_together(up: Up, tmp_path: Path) 
     up.wait_for("up .* stopped")
     assert up.process.wait(timeout=15) == 0
     assert all(_listener(port) == 0 for port in up.ports.values())
+
+
+@pytest.mark.slow
+def test_it_goes_on_and_ends_cleanly_when_nobody_reads_its_lines_any_more(up: Up) -> None:
+    up.wait_for("everything runs")
+    assert up.process.stdout
+    up.process.stdout.close()
+    os.kill(_listener(up.ports["SERVICE"]), signal.SIGKILL)
+    eventually(lambda: _listener(up.ports["SERVICE"]) == 0)
+    eventually(lambda: _listener(up.ports["SERVICE"]) > 0, seconds=60)
+    children = psutil.Process(up.process.pid).children(recursive=True)
+
+    up.process.send_signal(signal.SIGHUP)
+    up.process.wait(timeout=20)
+    eventually(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
 
 
 def _same(project: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -29,13 +30,12 @@ def waiting_run(up: Up) -> Iterator[dict[str, Any]]:
     """A run whose vendor does not answer for long."""
     control = Control(f"{up.sandbox}/sendcloud")
     control.faults({"kind": "delay", "path": "/orders", "times": None, "seconds": ANSWERS_AFTER_S})
-    backfill = up.api.launch(["sendcloud", "orders"], [f"{ACCOUNT}|{datetime.now(UTC).date()}"])
+    test = str(uuid4())
+    up.api.launch_run("sendcloud_orders", f"{ACCOUNT}|{datetime.now(UTC).date()}", test=test)
     try:
-        up.api.until(
-            lambda: [run["status"] for run in up.api.runs(dagster__backfill=backfill)] == ["STARTED"], "the run has started"
-        )
-        (run,) = up.api.runs(dagster__backfill=backfill)
-        yield run | {"backfill": backfill, "process": _process(up, run["runId"])}
+        up.api.until(lambda: [run["status"] for run in up.api.runs(test=test)] == ["STARTED"], "the run works")
+        (run,) = up.api.runs(test=test)
+        yield run | {"test": test, "process": _process(up, run["runId"])}
     finally:
         control.clear_faults()
 
@@ -43,15 +43,32 @@ def waiting_run(up: Up) -> Iterator[dict[str, Any]]:
 def test_a_run_is_terminated_from_the_ui(up: Up, waiting_run: dict[str, Any]) -> None:
     answer = up.api.ask(TERMINATE, run=waiting_run["runId"])["terminateRun"]
     assert answer["__typename"] == "TerminateRunSuccess", answer
-    (ended,) = up.api.ended_runs(1, seconds=60, dagster__backfill=waiting_run["backfill"])
+    (ended,) = up.api.ended_runs(1, seconds=60, test=waiting_run["test"])
     assert ended["status"] == "CANCELED"
-    up.api.until(lambda: not psutil.pid_exists(waiting_run["process"]), "its process is gone", 30)
+    up.api.until(lambda: not _is_alive(waiting_run["process"]), "its process is gone", 30)
 
 
 def test_a_killed_run_is_marked_as_failed(up: Up, waiting_run: dict[str, Any]) -> None:
     os.kill(waiting_run["process"], signal.SIGKILL)
-    (ended,) = up.api.ended_runs(1, seconds=120, dagster__backfill=waiting_run["backfill"])
+    (ended,) = up.api.ended_runs(1, seconds=120, test=waiting_run["test"])
     assert ended["status"] == "FAILURE"
+
+
+def test_a_run_that_was_killed_with_its_code_server_is_marked_as_failed(up: Up, waiting_run: dict[str, Any]) -> None:
+    (server,) = [child for child in psutil.Process(up.pid).children() if {"api", "grpc"} <= set(child.cmdline())]
+    server.kill()
+    (ended,) = up.api.ended_runs(1, seconds=60, test=waiting_run["test"])
+    assert ended["status"] == "FAILURE"
+    assert not _is_alive(waiting_run["process"])
+    up.wait()
+
+
+def _is_alive(process: int) -> bool:
+    """Whether it runs; a zombie does not."""
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _process(up: Up, run: str) -> int:

@@ -90,6 +90,52 @@ def test_a_child_that_dies_is_reported_and_started_again(watched: Watched) -> No
     assert any("child ended (killed by SIGKILL); starting it again" in report for report in watched.reports)
 
 
+def test_what_a_child_has_left_behind_is_cleared_before_it_starts_again(watched: Watched) -> None:
+    failures = [TransientError("the database is away")] * 2
+    running_while_cleared: list[bool] = []
+
+    def clear() -> None:
+        running_while_cleared.append(any(map(is_alive, watched.pids("child"))))
+        if failures:
+            raise failures.pop()
+
+    watched.supervisor.start([replace(program(f"{READY}; time.sleep(60)"), clear=clear)])
+    os.kill(watched.pids("child")[0], signal.SIGKILL)
+    watched.watch_until(lambda: len(watched.pids("child")) == 2)
+    assert running_while_cleared == [False, False, False]
+    assert watched.reports.count("child: what it has left behind is not cleared yet: the database is away") == 2
+
+
+def test_children_end_even_if_nobody_can_be_told(watched: Watched) -> None:
+    def broken(_: str) -> None:
+        raise BrokenPipeError
+
+    watched.supervisor.start([program(f"{READY}; time.sleep(60)")])
+    watched.supervisor.request_stop("SIGHUP")
+    watched.supervisor.report = broken
+    with pytest.raises(BrokenPipeError):
+        watched.supervisor.stop()
+    watched.supervisor.report = watched.reports.append
+    deadline = time.monotonic() + 5
+    while is_alive(watched.pids("child")[0]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_alive(watched.pids("child")[0])
+
+
+def test_what_is_left_after_an_error_is_ended_by_the_guard() -> None:
+    sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
+    left = subprocess.Popen(sleeping, start_new_session=True)
+
+    def fail() -> None:
+        with ProcessGuard() as guard:
+            guard.watch(left.pid)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert left.wait(timeout=5) == -signal.SIGTERM
+
+
 def test_the_pause_before_a_restart_grows(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "FIRST_BACKOFF_S", 0.02)
     watched.supervisor.start([program(f"{READY}; time.sleep(0.05); sys.exit(3)")])

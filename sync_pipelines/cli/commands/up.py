@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated
@@ -75,7 +75,8 @@ def _run(environment: Environment, supervisor: Supervisor, guard: ProcessGuard, 
             log.line("up", f"database migrated: {', '.join(prepared.revisions)}")
         variables = environment.child_environment(prepared.database_url)
         _ready_instance(environment, prepared.database_url, config, log)
-        first = [_code(environment, variables), _service(environment, variables)]
+        code = _code(environment, variables, clear=lambda: _fail_orphans(environment, prepared.database_url, log))
+        first = [code, _service(environment, variables)]
         supervisor.start([*first, *([_sandbox(environment, variables)] if with_sandbox else [])])
         if not supervisor.is_stopping:  # both ask the code server as soon as they start
             supervisor.start([_web(environment, variables), _daemon(environment, variables)])
@@ -93,18 +94,27 @@ def _run(environment: Environment, supervisor: Supervisor, guard: ProcessGuard, 
 
 def _ready_instance(environment: Environment, database_url: str, config: Config, log: _Log) -> None:
     """Fails the runs that an earlier, killed ``up`` has left behind, and makes the accounts known as partitions."""
-    environment.enter(database_url)
+    _fail_orphans(environment, database_url, log)
     from dagster import DagsterInstance
 
-    from sync_pipelines.orchestration.orphans import fail_orphans
     from sync_pipelines.orchestration.partitions import register_accounts
     from sync_pipelines.registry import all_vendors
 
     with DagsterInstance.get() as instance:
-        for run_id in fail_orphans(instance, is_code_server_down=True):
-            log.line("up", f"run {run_id} had lost its process; marked as failed")
         for vendor in all_vendors():
             register_accounts(instance, vendor, config.account_ids(vendor.account_vendors))
+
+
+def _fail_orphans(environment: Environment, database_url: str, log: _Log) -> None:
+    """Fails the runs of a code server that is no more."""
+    environment.enter(database_url)
+    from dagster import DagsterInstance
+
+    from sync_pipelines.orchestration.orphans import fail_orphans
+
+    with DagsterInstance.get() as instance:
+        for run_id in fail_orphans(instance, is_code_server_down=True):
+            log.line("up", f"run {run_id} had lost its process; marked as failed")
 
 
 def _web(environment: Environment, variables: Mapping[str, str]) -> Child:
@@ -118,19 +128,22 @@ def _daemon(environment: Environment, variables: Mapping[str, str]) -> Child:
     return Child("daemon", command, variables, ready_line="Instance is configured with the following daemons")
 
 
-def _code(environment: Environment, variables: Mapping[str, str]) -> Child:
+def _code(environment: Environment, variables: Mapping[str, str], *, clear: Callable[[], None]) -> Child:
     port = environment.code_port
     workspace = environment.dagster_home / "workspace.yaml"
     workspace.write_text(
         "# Written by `sync-pipelines up`: web server and daemon share one code server.\n"
         f"load_from:\n  - grpc_server: {{host: {LOOPBACK}, port: {port}, location_name: sync_pipelines}}\n"
     )
-    command = (sys.executable, "-m", "dagster", "code-server", "start", "--host", LOOPBACK, "--port", str(port))
+    # Not `dagster code-server start`: that stays alive when the server below it has died, and nobody would start another one.
+    command = (sys.executable, "-m", "dagster", "api", "grpc", "--host", LOOPBACK, "--port", str(port))
     options = ("-m", "sync_pipelines.code_location", "--location-name", "sync_pipelines")
     # A run that is killed loses nothing, and the code server marks it as failed; it would wait for a run until that has ended, and
     # for calls under way a minute and more.
     variables = {**variables, "DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD": "3"}
-    return Child("code", (*command, *options), variables, lambda: accepts(LOOPBACK, port), workers="multiprocessing.forkserver")
+    return Child(
+        "code", (*command, *options), variables, lambda: accepts(LOOPBACK, port), workers="from multiprocessing", clear=clear
+    )
 
 
 def _service(environment: Environment, variables: Mapping[str, str]) -> Child:
@@ -214,7 +227,13 @@ class _Log:
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True, file=sys.stderr if output.is_json else sys.stdout)
         self._lock = threading.Lock()
+        self._has_reader = True
 
     def line(self, name: str, text: str) -> None:
         with self._lock:
-            self._console.print(Text(f"{name:<8}│ ", style=COLOURS.get(name, "")).append_text(Text.from_ansi(text)))
+            if not self._has_reader:
+                return
+            try:
+                self._console.print(Text(f"{name:<8}│ ", style=COLOURS.get(name, "")).append_text(Text.from_ansi(text)))
+            except (OSError, SystemExit):  # a closed terminal; over a broken pipe Rich would end the process
+                self._has_reader = False
