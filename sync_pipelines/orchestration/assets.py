@@ -27,7 +27,7 @@ from sync_pipelines.core.sync import Mode, Request, sync_stream
 from sync_pipelines.core.totals import Status, SyncTotals
 from sync_pipelines.core.vendor import Vendor
 from sync_pipelines.core.windows import Window
-from sync_pipelines.orchestration import checks, partitions, progress, tags
+from sync_pipelines.orchestration import checks, launchpad, partitions, progress, tags
 from sync_pipelines.orchestration.engine import Engine
 
 OWNERS = ["team:operations"]
@@ -43,8 +43,8 @@ class SyncConfig(Config):
 
     mode: str | None = Field(default=None, description="incremental, window or full; empty: by partition")
     lane: str | None = Field(default=None, description="live, webhook, retry, replay or backfill; empty: by mode")
-    start: str | None = Field(default=None, description="mode window: first instant (ISO 8601, UTC if no zone)")
-    end: str | None = Field(default=None, description="mode window: end, exclusive (ISO 8601, UTC if no zone)")
+    start: str | None = Field(default=None, description="mode window: first instant (ISO 8601, UTC if no zone), with end")
+    end: str | None = Field(default=None, description="mode window: end, exclusive (ISO 8601, UTC if no zone), with start")
 
 
 def api_asset(vendor: Vendor, stream: Stream[Any]) -> AssetSpec:
@@ -111,22 +111,35 @@ def _tag_run(context: AssetExecutionContext, stream: Stream[Any], account: str) 
 
 
 def requested(stream: Stream[Any], config: SyncConfig, day: Any, *, is_backfill: bool) -> Request:
-    """What a run has to read, from its config or, without one, from its partition."""
-    mode = Mode(config.mode) if config.mode else None
+    """What a run has to read, from its config or, without one, from its partition.
+
+    Raises:
+        Failure: The config is wrong; see `launchpad`.
+    """
+    mode, window = _asked(config)
+    lane = launchpad.one_of("lane", config.lane, Lane)
     today = datetime.now(UTC).date()
-    window = None
-    if mode is Mode.WINDOW or (config.start and config.end):
-        mode = Mode.WINDOW
-        window = Window(_instant("start", config.start), _instant("end", config.end))
-    elif mode is None and stream.is_windowed and day is not None and (is_backfill or day != today):
+    if mode is None and stream.is_windowed and day is not None and (is_backfill or day != today):
         mode = Mode.WINDOW
         window = partitions.day_window(day)
     if window is not None:
         horizon = datetime.now(UTC) - stream.safety_lag
         window = Window(window.start, min(window.end, max(horizon, window.start + timedelta(seconds=1))))
     mode = mode or (Mode.INCREMENTAL if stream.is_windowed else Mode.FULL)
-    lane = Lane(config.lane) if config.lane else (Lane.BACKFILL if is_backfill or mode is Mode.WINDOW else Lane.LIVE)
+    lane = lane or (Lane.BACKFILL if is_backfill or mode is Mode.WINDOW else Lane.LIVE)
     return Request(mode=mode, lane=lane, window=window)
+
+
+def _asked(config: SyncConfig) -> tuple[Mode | None, Window | None]:
+    mode, window = launchpad.one_of("mode", config.mode, Mode), launchpad.window(config.start, config.end)
+    if window is None:
+        if mode is Mode.WINDOW:
+            raise launchpad.refusal(f"mode: {config.mode!r} needs start and end, each {launchpad.INSTANT}")
+        return mode, None
+    if mode not in {None, Mode.WINDOW}:
+        given = f"start {config.start!r} and end {config.end!r}"
+        raise launchpad.refusal(f"mode: {config.mode!r} does not go with {given}; leave mode empty or window, or leave out both")
+    return Mode.WINDOW, window
 
 
 def run_stream(
@@ -195,13 +208,3 @@ def stream_assets(vendor: Vendor) -> Iterator[AssetsDefinition | AssetSpec]:
     for stream in vendor.streams:
         yield api_asset(vendor, stream)
         yield stream_asset(vendor, stream)
-
-
-def _instant(name: str, text: str | None) -> datetime:
-    if not text:
-        raise Failure(f"mode window needs {name}: an ISO 8601 instant such as 2026-01-31T00:00:00Z", allow_retries=False)
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Failure(f"{name}: {text!r} is not an ISO 8601 instant such as 2026-01-31T00:00:00Z", allow_retries=False) from error
-    return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -35,7 +35,7 @@ from sync_pipelines.core.stream import Stream
 from sync_pipelines.core.totals import Status
 from sync_pipelines.core.vendor import Vendor
 from sync_pipelines.core.windows import Window
-from sync_pipelines.orchestration import checks, tags
+from sync_pipelines.orchestration import checks, launchpad, tags
 from sync_pipelines.orchestration.engine import Engine
 from sync_pipelines.orchestration.launch import QUIET, Launched, process_identity, reason
 from sync_pipelines.orchestration.schedules import is_active, runtime
@@ -55,8 +55,10 @@ class ReconcileConfig(Config):
     account: str | None = Field(default=None, description="vendor/name; empty: all of them")
     streams: list[str] | None = Field(default=None, description="vendor/table; empty: all")
     is_due_only: bool = Field(default=False, description="Leave out what was compared lately, as its stream declares")
-    start: str | None = Field(default=None, description="First instant (ISO 8601); windowed streams only; empty: as declared")
-    end: str | None = Field(default=None, description="End, exclusive (ISO 8601)")
+    start: str | None = Field(
+        default=None, description="First instant (ISO 8601, UTC if no zone), with end; windowed streams only; empty: as declared"
+    )
+    end: str | None = Field(default=None, description="End, exclusive (ISO 8601, UTC if no zone), with start")
     is_dry_run: bool = Field(default=False, description="Find everything, store and publish nothing")
 
 
@@ -80,6 +82,7 @@ def reconcile_check(vendor: Vendor) -> AssetChecksDefinition:
         description="Compares rows with the vendor's own list: mends missing and altered ones, reports those it does not know.",
     )
     def compare(context: AssetCheckExecutionContext, config: ReconcileConfig, engine: Engine) -> Any:
+        window = launchpad.window(config.start, config.end)
         selected = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
         opened = engine.runtime
         accounts = opened.account_ids(vendor.account_vendors)
@@ -91,7 +94,7 @@ def reconcile_check(vendor: Vendor) -> AssetChecksDefinition:
         # Dagster evaluates every check of an asset that is materialized from the UI; a backfill must not compare day by day.
         is_asked_for = not context.run.asset_selection
         for account in ([config.account] if config.account else accounts) if is_asked_for else []:
-            failures += _compare_account(vendor, wanted, account, config, engine, context)
+            failures += _compare_account(vendor, wanted, account, config, window, engine, context)
         if not config.is_dry_run:
             for stream in wanted:
                 result = checks.reconciled(stream, opened.database, accounts)
@@ -107,6 +110,7 @@ def _compare_account(
     streams: Sequence[Stream[Any]],
     account: str,
     config: ReconcileConfig,
+    window: Window | None,
     engine: Engine,
     context: AssetCheckExecutionContext,
 ) -> list[str]:
@@ -125,7 +129,7 @@ def _compare_account(
                     client=client,
                     run_id=context.run.run_id,
                     settings=resolved.settings,
-                    window=_window(config) if stream.is_windowed else None,
+                    window=window if stream.is_windowed else None,
                     is_dry_run=config.is_dry_run,
                     on_progress=_tell,
                 )
@@ -164,13 +168,6 @@ def _never_compared(stream: Stream[Any]) -> AssetCheckResult:
     return AssetCheckResult(
         asset_key=spec.asset_key, check_name=spec.name, passed=True, description="not compared yet", metadata={"equal": 0}
     )
-
-
-def _window(config: ReconcileConfig) -> Window | None:
-    if not (config.start and config.end):
-        return None
-    start, end = (datetime.fromisoformat(text) for text in (config.start, config.end))
-    return Window(*(one if one.tzinfo else one.replace(tzinfo=UTC) for one in (start, end)))
 
 
 def reconcile_job(vendor: Vendor) -> Any:

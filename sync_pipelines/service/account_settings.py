@@ -10,7 +10,8 @@ from typing import Any
 
 from sync_pipelines.config import Config, SecretLookup
 from sync_pipelines.config.references import with_references
-from sync_pipelines.core.errors import ConfigError, DatabaseUnavailable, SyncError
+from sync_pipelines.core.errors import SyncError
+from sync_pipelines.core.faults import describe
 from sync_pipelines.core.references import Reference
 
 READ_EVERY_S = 5.0
@@ -25,10 +26,19 @@ class AccountSettings:
         config: The configuration at the start, for a database that is away from the beginning.
         read: Reads the one in force.
         secrets: Looks up keys that are secrets.
+        read_every_s: Seconds between two readings.
     """
 
-    def __init__(self, config: Config, read: Callable[[], Config], secrets: SecretLookup | None = None) -> None:
-        self._read, self._secrets = read, secrets
+    def __init__(
+        self,
+        config: Config,
+        read: Callable[[], Config],
+        secrets: SecretLookup | None = None,
+        *,
+        read_every_s: float = READ_EVERY_S,
+    ) -> None:
+        self._read, self._secrets, self._read_every_s = read, secrets, read_every_s
+        self._problem: str | None = None
         self._follow(config)
 
     def of(self, account: str) -> Any | None:
@@ -49,9 +59,16 @@ class AccountSettings:
         while True:
             try:
                 await asyncio.to_thread(lambda: self._follow(self._read()))
-            except (ConfigError, DatabaseUnavailable) as error:
-                _LOG.warning("the configuration can not be read, the one before is followed: %s", error)
-            await asyncio.sleep(READ_EVERY_S)
+            except Exception as error:  # noqa: BLE001 - whatever one reading fails of, the next may succeed
+                self._tell(describe(error).text)
+            else:
+                self._problem = None
+            await asyncio.sleep(self._read_every_s)
+
+    def _tell(self, problem: str) -> None:
+        if problem != self._problem:
+            _LOG.warning("the configuration can not be read, the one before is followed: %s", problem)
+        self._problem = problem
 
     def _follow(self, config: Config) -> None:
         self._by_account = {account.id: _settled(account.bound_settings(self._secrets)) for account in config.accounts}

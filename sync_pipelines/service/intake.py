@@ -113,6 +113,7 @@ class Intake:
         }
         self._awake: set[str] = set()
         self._announce = asyncio.Event()
+        self._problem: str | None = None
         self.request_starts = tuple(f"POST {path}".encode() for path in self._webhooks)
 
     def before(self, app: ASGIApp) -> ASGIApp:
@@ -224,7 +225,7 @@ class Intake:
         return await answered
 
     async def _prepare_when_possible(self) -> None:
-        """A service that starts while the database is away answers 503, and its watchdog says why."""
+        """A service that starts while the database is away answers 503, and its watchdog says why; what else is wrong is logged."""
         await asyncio.sleep(PREPARE_AGAIN_S)
         while not await self._is_prepared():  # noqa: ASYNC110 - the database announces nothing
             await asyncio.sleep(PREPARE_AGAIN_S)
@@ -234,7 +235,15 @@ class Intake:
             await run_in_threadpool(self._prepare)
         except DatabaseUnavailable:
             return False
+        except Exception as error:  # noqa: BLE001 - whatever one try fails of, the next may succeed
+            self._tell(describe(error).text)
+            return False
         return True
+
+    def _tell(self, problem: str) -> None:
+        if problem != self._problem:
+            _LOG.error("the day partitions can not be made, which is tried again: %s", problem)
+        self._problem = problem
 
     def _prepare(self) -> None:
         with self._database.connect() as connection:
@@ -259,7 +268,7 @@ class Intake:
             queues, self._awake = self._awake, set()
             try:
                 await run_in_threadpool(self._notify, queues)
-            except (DatabaseUnavailable, psycopg.Error) as error:
+            except Exception as error:  # noqa: BLE001 - one call that fails of anything must not be the last one
                 _LOG.warning("workers were not woken, they will poll: %s", describe(error).text)
             await asyncio.sleep(ANNOUNCE_PAUSE_S)
 

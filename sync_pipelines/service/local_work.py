@@ -11,11 +11,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 from starlette.concurrency import run_in_threadpool
 
 from sync_pipelines.core.db import Database
-from sync_pipelines.core.errors import SyncError
 from sync_pipelines.core.faults import describe
 from sync_pipelines.core.webhooks import WorkLocally
 
@@ -56,9 +54,9 @@ class LocalWork:
             await self._awake.wait()
             self._awake.clear()
             accounts, self._accounts = self._accounts, set()
-            settings = {account: found for account in accounts if (found := self._settings_of(account)) is not None}
             try:
+                settings = {account: found for account in accounts if (found := self._settings_of(account)) is not None}
                 await run_in_threadpool(self._work, self._database, settings, run_id=RUN_ID)
-            except (SyncError, psycopg.Error) as error:
-                _LOG.warning("work of %s is left to its job: %s", ", ".join(sorted(settings)), describe(error).text)
+            except Exception as error:  # noqa: BLE001 - a drain that fails of anything must not be the last one
+                _LOG.warning("work of %s is left to its job: %s", ", ".join(sorted(accounts)), describe(error).text)
                 await asyncio.sleep(self._rest_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from dagster import AssetCheckKey, AssetKey, DagsterInstance, Definitions
@@ -93,10 +93,9 @@ def test_differences_planted_in_three_tables_are_found_mended_and_told(shop: Sho
 
 def test_every_stream_that_can_be_listed_is_compared_and_a_clean_one_passes(shop: Shop, instance: DagsterInstance) -> None:
     shop.sync(integrations, Request(Mode.FULL))
-    day = datetime.now(UTC).date().isoformat()
-    launched, found = reconcile_here(
-        definitions(), instance, VENDOR, ACCOUNT, {"streams": [integrations.key], "start": day, "end": day}
-    )
+    day = datetime.now(UTC).date()
+    reach = {"start": day.isoformat(), "end": (day + timedelta(days=1)).isoformat()}
+    launched, found = reconcile_here(definitions(), instance, VENDOR, ACCOUNT, {"streams": [integrations.key], **reach})
     assert launched.is_success, launched.error
     assert found is not None
     assert (found.scope, found.repaired, found.different) == ("everything", 0, 0)
@@ -104,3 +103,21 @@ def test_every_stream_that_can_be_listed_is_compared_and_a_clean_one_passes(shop
     record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
     assert record.event is not None
     assert record.event.dagster_event.asset_check_evaluation_data.passed  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"start": "2026-03-01"}, "end: empty, although start is '2026-03-01'; give both or neither, end as an ISO 8601 instant"),
+        ({"end": "2026-03-01"}, "start: empty, although end is '2026-03-01'; give both or neither, start as an ISO 8601 instant"),
+        ({"start": "yesterday", "end": "2026-03-01"}, "start: 'yesterday' is not an ISO 8601 instant"),
+        ({"start": "2026-03-02", "end": "2026-03-01"}, "start: '2026-03-02' is not before end, '2026-03-01'"),
+    ],
+)
+def test_a_time_that_cannot_be_compared_ends_the_run_before_anything_is_read(
+    shop: Shop, instance: DagsterInstance, given: dict[str, str], message: str
+) -> None:
+    launched, found = reconcile_here(definitions(), instance, VENDOR, ACCOUNT, given)
+    assert (launched.is_success, found) == (False, None)
+    assert (launched.error or "").startswith(message)
+    assert shop.sandbox.control.log() == []

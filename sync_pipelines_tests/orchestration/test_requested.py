@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import pytest
 from dagster import Failure
@@ -60,10 +60,33 @@ def test_config_names_another_window_mode_and_lane() -> None:
     assert (full.mode, full.window) == (Mode.FULL, None)
 
 
-@pytest.mark.parametrize("given", [{"start": "yesterday", "end": "2026-03-01"}, {"mode": "window", "start": "2026-03-01"}])
-def test_a_window_without_proper_ends_says_what_is_wanted(given: dict[str, Any]) -> None:
-    with pytest.raises(Failure, match="ISO 8601"):
-        requested(WINDOWED, SyncConfig(**given), today(), is_backfill=False)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"start": "2026-03-01"}, "end: empty, although start is '2026-03-01'; give both or neither, end as an ISO 8601 instant"),
+        ({"end": "2026-03-01"}, "start: empty, although end is '2026-03-01'; give both or neither, start as an ISO 8601 instant"),
+        ({"mode": "window", "start": "2026-03-01"}, "end: empty, although start is '2026-03-01'"),
+        ({"mode": "window"}, "mode: 'window' needs start and end, each an ISO 8601 instant such as 2026-01-31T00:00:00Z"),
+        ({"start": "yesterday", "end": "2026-03-01"}, "start: 'yesterday' is not an ISO 8601 instant"),
+        ({"start": "2026-03-01", "end": "today"}, "end: 'today' is not an ISO 8601 instant"),
+        ({"start": "2026-03-02", "end": "2026-03-01"}, "start: '2026-03-02' is not before end, '2026-03-01'"),
+        ({"start": "2026-03-01", "end": "2026-03-01T00:00Z"}, "start: '2026-03-01' is not before end"),
+        ({"mode": "full", "start": "2026-03-01", "end": "2026-03-02"}, "mode: 'full' does not go with start '2026-03-01' and end"),
+        ({"mode": "incremental", "start": "2026-03-01", "end": "2026-03-02"}, "mode: 'incremental' does not go with start"),
+        ({"mode": "Window"}, "mode: 'Window' is none of incremental, window, full"),
+        ({"lane": "fast"}, "lane: 'fast' is none of live, webhook, retry, replay, backfill"),
+    ],
+)
+def test_a_config_that_is_wrong_ends_the_run_naming_field_value_and_choices(given: dict[str, str], message: str) -> None:
+    for stream, day in ((WINDOWED, today()), (WINDOWED, DAY), (SNAPSHOT, None)):
+        with pytest.raises(Failure, match=f"^{re.escape(message)}") as refused:
+            requested(stream, SyncConfig(**given), day, is_backfill=False)
+        assert not refused.value.allow_retries
+
+
+def test_empty_words_are_no_config() -> None:
+    request = requested(WINDOWED, SyncConfig(mode="", lane="", start="", end=""), today(), is_backfill=False)
+    assert request == requested(WINDOWED, SyncConfig(), today(), is_backfill=False)
 
 
 def test_partition_keys_are_split_as_they_were_made() -> None:

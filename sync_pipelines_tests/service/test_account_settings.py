@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import psycopg
 import pytest
 
-from sync_pipelines.config import parse_config
+from sync_pipelines.config import Config, parse_config
 from sync_pipelines.core.errors import ConfigError, DatabaseUnavailable
 from sync_pipelines.core.webhooks import known_keys
+from sync_pipelines.service import account_settings
 from sync_pipelines.service.account_settings import AccountSettings
+from sync_pipelines_tests.waiting import eventually
 
 ACCOUNTS = """\
 accounts:
@@ -45,3 +52,32 @@ def test_a_database_that_is_away_keeps_the_service_from_nothing_but_verifying() 
     assert settings is not None
     with pytest.raises(DatabaseUnavailable):
         known_keys(settings.webhook_keys)
+
+
+def test_an_unexpected_error_is_told_once_and_does_not_end_the_following(caplog: pytest.LogCaptureFixture) -> None:
+    def readings() -> Iterator[Config | Exception]:
+        yield from [psycopg.errors.QueryCanceled("slow")] * 3
+        yield from [RuntimeError("private")] * 2
+        while True:
+            yield parse_config(ACCOUNTS, environ={})
+
+    found = readings()
+
+    def read() -> Config:
+        reading = next(found)
+        if isinstance(reading, Exception):
+            raise reading
+        return reading
+
+    settings = AccountSettings(parse_config("accounts: []", environ={}), read, lambda _name, _account: b"1", read_every_s=0.01)
+
+    async def follow() -> None:
+        async with settings.running():
+            await asyncio.to_thread(eventually, lambda: settings.of("sendcloud/main") is not None)
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(follow())
+    first, second = (record.getMessage() for record in caplog.records if record.name == account_settings.__name__)
+    assert "the database refuses" in first
+    assert "unexpected RuntimeError" in second
+    assert "private" not in caplog.text

@@ -7,15 +7,19 @@ import hmac
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import AbstractContextManager
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from psycopg import Connection
+from psycopg.sql import SQL, Identifier
 from starlette.testclient import TestClient
 
 from sync_pipelines.core import dead_letters, intake
 from sync_pipelines.core.db import Database
+from sync_pipelines.core.partitions import drop_days_before, existing_days
 from sync_pipelines.core.queue import claim
 from sync_pipelines.core.webhooks import keys_match, signature_matches
 from sync_pipelines.service.app import create_app
@@ -23,6 +27,7 @@ from sync_pipelines.service.intake import MAX_BODY, Intake
 from sync_pipelines_tests.servers import TestServer
 from sync_pipelines_tests.service.process import serving
 from sync_pipelines_tests.service.toy_service import ACCOUNTS, QUEUE, WEBHOOKS
+from sync_pipelines_tests.waiting import eventually
 
 PATH = "/webhooks/toy/main?key=present-key"
 
@@ -37,6 +42,16 @@ def client(database_url: str, request: pytest.FixtureRequest) -> Iterator[httpx.
     else:
         with serving(app, service) as url, httpx.Client(base_url=url, trust_env=False) as client:
             yield client
+
+
+class Counted(Database):
+    """Counts the connections it lends."""
+
+    lent = 0
+
+    def connect(self) -> AbstractContextManager[Connection]:
+        self.lent += 1
+        return super().connect()
 
 
 def _stored(database: Database) -> list[intake.StoredDelivery]:
@@ -146,6 +161,32 @@ def test_while_the_database_is_away_the_vendor_is_told_to_come_again(
     postgres_server.start()
     assert client.post(PATH, json={"refs": ["C"]}).status_code == 200
     assert [json.loads(one.body)["refs"] for one in _stored(database)] == [["A"], ["C"]]
+
+
+def test_day_partitions_that_cannot_be_made_at_the_start_are_told_once_and_made_later(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sync_pipelines.service.intake.PREPARE_AGAIN_S", 0.05)
+
+    def days() -> int:
+        with database.connect() as connection:
+            return len(existing_days(connection, "deliveries"))
+
+    def rename(before: str, after: str) -> None:
+        with database.connect() as connection:
+            connection.execute(SQL("alter table sync.{} rename to {}").format(Identifier(before), Identifier(after)))
+
+    with database.connect() as connection:
+        drop_days_before(connection, "deliveries", date.max)
+    rename("deliveries", "elsewhere")
+    service = Intake(opened := Counted(database_url), WEBHOOKS, ACCOUNTS.get)
+    with TestClient(service.before(create_app(opened, parts=[service.running]))) as client:
+        eventually(lambda: opened.lent >= 3)
+        assert client.post(PATH, json={"refs": ["A"]}).status_code == 503
+        rename("elsewhere", "deliveries")
+        eventually(lambda: days() > 0)
+        assert client.post(PATH, json={"refs": ["B"]}).status_code == 200
+    assert caplog.text.count("the day partitions can not be made") == 1
 
 
 def test_keys_and_bodies_reach_no_log(client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
