@@ -59,7 +59,7 @@ class AccountSettings:
         while True:
             try:
                 await asyncio.to_thread(lambda: self._follow(self._read()))
-            except Exception as error:  # noqa: BLE001 - whatever one reading fails of, the next may succeed
+            except Exception as error:  # noqa: BLE001 - whatever made one reading fail, the next may succeed
                 self._tell(describe(error).text)
             else:
                 self._problem = None

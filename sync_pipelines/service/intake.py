@@ -235,7 +235,7 @@ class Intake:
             await run_in_threadpool(self._prepare)
         except DatabaseUnavailable:
             return False
-        except Exception as error:  # noqa: BLE001 - whatever one try fails of, the next may succeed
+        except Exception as error:  # noqa: BLE001 - whatever made one try fail, the next may succeed
             self._tell(describe(error).text)
             return False
         return True
@@ -268,7 +268,7 @@ class Intake:
             queues, self._awake = self._awake, set()
             try:
                 await run_in_threadpool(self._notify, queues)
-            except Exception as error:  # noqa: BLE001 - one call that fails of anything must not be the last one
+            except Exception as error:  # noqa: BLE001 - a call that fails must not be the last one
                 _LOG.warning("workers were not woken, they will poll: %s", describe(error).text)
             await asyncio.sleep(ANNOUNCE_PAUSE_S)
 

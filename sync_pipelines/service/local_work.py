@@ -57,6 +57,6 @@ class LocalWork:
             try:
                 settings = {account: found for account in accounts if (found := self._settings_of(account)) is not None}
                 await run_in_threadpool(self._work, self._database, settings, run_id=RUN_ID)
-            except Exception as error:  # noqa: BLE001 - a drain that fails of anything must not be the last one
+            except Exception as error:  # noqa: BLE001 - a drain that fails must not be the last one
                 _LOG.warning("work of %s is left to its job: %s", ", ".join(sorted(accounts)), describe(error).text)
                 await asyncio.sleep(self._rest_s)
