@@ -53,6 +53,18 @@ def window(start: str | None, end: str | None) -> Window | None:
     return Window(first, last)
 
 
+def required_window(start: str | None, end: str | None) -> Window:
+    """The same for a run that is nothing without one.
+
+    Raises:
+        Failure: There is none, or it is wrong.
+    """
+    found = window(start, end)
+    if found is None:
+        raise refusal(f"start and end: empty; give each as {INSTANT}")
+    return found
+
+
 def _instant(field: str, text: str) -> datetime:
     try:
         value = datetime.fromisoformat(text)

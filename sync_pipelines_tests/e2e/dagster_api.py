@@ -9,6 +9,11 @@ from typing import Any
 import httpx
 
 LOADED = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
+RELOAD = """
+mutation { reloadRepositoryLocation(repositoryLocationName: "sync_pipelines") {
+  ... on WorkspaceLocationEntry { locationOrLoadError { __typename } }
+} }
+"""
 RUNS = """
 query ($tags: [ExecutionTag!]) {
   runsOrError(filter: {tags: $tags}, limit: 50) { ... on Runs { results { runId status endTime tags { key value } } } }
@@ -68,6 +73,11 @@ class DagsterApi:
             return bool(entries) and entries[0]["locationOrLoadError"]["__typename"] == "RepositoryLocation"
 
         self.until(is_loaded, "the code location is loaded", seconds)
+
+    def is_reloaded(self) -> bool:
+        """Reloads the code location as the UI's button does; whether it answers."""
+        entry = self.ask(RELOAD)["reloadRepositoryLocation"]
+        return bool(entry["locationOrLoadError"]["__typename"] == "RepositoryLocation")
 
     def runs(self, **tags: str) -> list[dict[str, Any]]:
         """Runs that carry all these tags (``__`` stands for a slash), newest first."""

@@ -60,7 +60,7 @@ def test_a_run_that_was_killed_with_its_code_server_is_marked_as_failed(up: Up, 
     (ended,) = up.api.ended_runs(1, seconds=60, test=waiting_run["test"])
     assert ended["status"] == "FAILURE"
     assert not _is_alive(waiting_run["process"])
-    up.wait()
+    up.api.until(up.api.is_reloaded, "a code server is there again", 60)
 
 
 def _is_alive(process: int) -> bool:

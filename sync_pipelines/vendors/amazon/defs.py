@@ -29,8 +29,7 @@ from pydantic import Field
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.errors import StreamBusy, SyncError, TransientError
 from sync_pipelines.core.totals import Status
-from sync_pipelines.core.windows import Window
-from sync_pipelines.orchestration import partitions, progress, tags
+from sync_pipelines.orchestration import launchpad, partitions, progress, tags
 from sync_pipelines.orchestration.assets import metadata_of
 from sync_pipelines.orchestration.engine import Engine
 from sync_pipelines.orchestration.schedules import is_active, runtime
@@ -93,12 +92,13 @@ def sweep_orders(context: OpExecutionContext, config: SweepConfig, engine: Engin
 @op(description="Stores a history from reports, for which the quota of single calls would take days.")
 def backfill_reports(context: OpExecutionContext, config: BulkConfig, engine: Engine) -> None:
     """See `reports.backfill`."""
+    window = launchpad.required_window(config.start, config.end)
     with _as_dagster(context), connect(engine.runtime.account(config.account, Lane.BACKFILL)) as reader:
         totals = reports.backfill(
             reader,
             database=engine.runtime.database,
             account=config.account,
-            window=Window(_instant(config.start), _instant(config.end)),
+            window=window,
             run_id=context.run_id,
             poll_s=config.poll_s,
             on_progress=progress.reporter(context.log.info),
@@ -161,14 +161,6 @@ def _as_dagster(context: OpExecutionContext) -> Iterator[None]:
         raise RetryRequested(max_retries=40, seconds_to_wait=30) from error
     except SyncError as error:
         raise Failure(str(error), metadata={"error_type": type(error).__name__}, allow_retries=False) from error
-
-
-def _instant(text: str) -> datetime:
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Failure(f"{text!r} is not an ISO 8601 instant such as 2026-01-31T00:00:00Z", allow_retries=False) from error
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 defs = vendor_definitions(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from dagster import AssetKey, DagsterInstance, Definitions, build_schedule_context
+from dagster import AssetKey, DagsterInstance, Definitions, Failure, build_schedule_context
 
 from sync_pipelines.core.budget import Lane
 from sync_pipelines.core.db import Database
@@ -104,6 +104,21 @@ def test_the_jobs_beside_the_beat_run_and_tell_what_they_did(installation: Insta
     with installation.open().database as database, database.connect() as connection:
         assert connection.execute("select count(*), count(distinct source) from amazon.orders").fetchone() == (80, 1)
         assert connection.execute("select state, orders > 5 from amazon.report_requests").fetchall() == [("stored", True)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "message"),
+    [
+        ("", "", "start and end: empty"),
+        ("2026-03-01", "", "end: empty, although start is '2026-03-01'"),
+        ("yesterday", "2026-03-01", "start: 'yesterday' is not an ISO 8601 instant"),
+        ("2026-03-02", "2026-03-01", "start: '2026-03-02' is not before end"),
+    ],
+)
+def test_reports_of_a_wrong_time_are_refused_by_field(installation: Installation, start: str, end: str, message: str) -> None:
+    with pytest.raises(Failure, match=message):
+        installation.run("amazon_backfill_reports", "backfill_reports", account=ACCOUNT, start=start, end=end)
+    assert installation.sandbox.control.log() == []
 
 
 def test_every_schedule_asks_for_each_account(installation: Installation) -> None:
