@@ -117,6 +117,8 @@ def requested(stream: Stream[Any], config: SyncConfig, day: Any, *, is_backfill:
         Failure: The config is wrong; see `launchpad`.
     """
     mode, window = _asked(config)
+    if window is not None and not stream.is_windowed:
+        raise launchpad.refusal(f"start and end: {stream.key} is read whole each time; leave them out")
     lane = launchpad.one_of("lane", config.lane, Lane)
     today = datetime.now(UTC).date()
     if mode is None and stream.is_windowed and day is not None and (is_backfill or day != today):

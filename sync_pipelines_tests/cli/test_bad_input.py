@@ -168,3 +168,13 @@ def test_what_only_the_vendor_can_tell(
         code, said = run(*words)
         assert code == 1
         assert "is the account's base_url right?" in said
+
+
+def test_a_time_for_a_stream_that_is_read_whole(
+    project: Path, run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    configure(project)
+    code, said = run("sync", "suppliers/stock", "-a", "bigbuy/main", "--from", "2026-03-01")
+    assert code == 2
+    assert "suppliers/stock is read whole each time; leave out --from and --to" in said

@@ -84,6 +84,12 @@ def test_a_config_that_is_wrong_ends_the_run_naming_field_value_and_choices(give
         assert not refused.value.allow_retries
 
 
+def test_a_time_for_what_is_read_whole_is_refused() -> None:
+    config = SyncConfig(start="2026-03-01", end="2026-03-02")
+    with pytest.raises(Failure, match=f"^start and end: {SNAPSHOT.key} is read whole each time; leave them out$"):
+        requested(SNAPSHOT, config, None, is_backfill=False)
+
+
 def test_empty_words_are_no_config() -> None:
     request = requested(WINDOWED, SyncConfig(mode="", lane="", start="", end=""), today(), is_backfill=False)
     assert request == requested(WINDOWED, SyncConfig(), today(), is_backfill=False)

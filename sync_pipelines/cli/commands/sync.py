@@ -42,6 +42,8 @@ def sync(
             f"{stream} is not read from {account}; its accounts are {' or '.join(vendor.account_vendors)}/…", account=account
         )
     window = _window(instant("--from", start), instant("--to", end))
+    if window and not found.is_windowed:
+        raise ConfigError(f"{stream} is read whole each time; leave out --from and --to")
     if window and full:
         raise ConfigError("--full reads everything; leave out --from and --to")
     chosen = one_of("--lane", lane, Lane)
