@@ -20,7 +20,11 @@ _libc = ctypes.CDLL(None)
 
 
 def _end_with_the_template() -> None:
-    """The code server would take a run whose template is gone for dead, and start it again beside itself."""
+    """The code server would take a run whose template is gone for dead, and start it again beside itself.
+
+    What is started in the background of a script ignores SIGINT, and Dagster then SIGTERM with it.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _libc.prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGTERM)
 
 

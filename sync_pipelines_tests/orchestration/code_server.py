@@ -27,7 +27,8 @@ def look_around(queue: multiprocessing.SimpleQueue[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Starts one run as Dagster does, and kills the process it was forked from."""
+    """Starts one run as Dagster does in the background of a script, and kills the process it was forked from."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     fork_runs()
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()
@@ -42,7 +43,7 @@ def main() -> None:
     }
     process = psutil.Process(run.pid)
     os.kill(template.pid, signal.SIGKILL)
-    eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, seconds=10)
+    eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, seconds=30)
     print(json.dumps(found | {"has_ended_with_its_template": True}))
 
 
