@@ -40,7 +40,6 @@ class _Watched:
     was_ready: bool = False
     backoff: float = field(default_factory=lambda: FIRST_BACKOFF_S)
     due_at: float = 0.0
-    is_cleared: bool = True
     last_lines: list[str] = field(default_factory=list)
 
 
@@ -161,20 +160,16 @@ class Supervisor:
             self.guard.forget(watched.running.group)
             watched.last_lines = list(watched.running.last_lines)
             watched.running = None
-            watched.is_cleared = False
             self._postpone(watched)
 
     def _is_cleared(self, watched: _Watched) -> bool:
         """Clears what its last life has left behind; if that is not possible now, it is tried again before the next start."""
-        if watched.is_cleared:
-            return True
         try:
             watched.child.clear()
         except Exception as error:  # noqa: BLE001 - whatever it is, the other children are still to be watched
             self.report(f"{watched.child.name}: what it has left behind is not cleared yet: {describe(error).text}")
             self._postpone(watched)
             return False
-        watched.is_cleared = True
         return True
 
     def _postpone(self, watched: _Watched) -> None:
