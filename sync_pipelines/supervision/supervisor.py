@@ -146,7 +146,7 @@ class Supervisor:
         for watched in self._watched:
             if watched.running is None:
                 is_hopeless = not watched.was_ready and watched.starts >= STARTS_BEFORE_GIVING_UP
-                if now >= watched.due_at and not is_hopeless and self._is_cleared(watched):
+                if now >= watched.due_at and not is_hopeless and self._clear(watched):
                     self._launch(watched)
                 continue
             code = watched.running.exit_code
@@ -162,8 +162,8 @@ class Supervisor:
             watched.running = None
             self._postpone(watched)
 
-    def _is_cleared(self, watched: _Watched) -> bool:
-        """Clears what its last life has left behind; if that is not possible now, it is tried again before the next start."""
+    def _clear(self, watched: _Watched) -> bool:
+        """Clears what its last life has left behind; where that is not possible now it answers false, and tries again later."""
         try:
             watched.child.clear()
         except Exception as error:  # noqa: BLE001 - whatever it is, the other children are still to be watched
